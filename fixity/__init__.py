@@ -1,0 +1,1 @@
+"""What to audit next, verify one copy, audit runs, quarantine and repair."""

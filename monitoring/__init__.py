@@ -1,0 +1,1 @@
+"""Metrics, health, alert rules, dashboards and notifications; observes, nothing below imports it."""

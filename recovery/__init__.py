@@ -1,0 +1,1 @@
+"""Restore, rebuild, runbook engine, drills and evidence reports."""

@@ -1,0 +1,1 @@
+"""Placement: desired against actual copies; transfer with read-back; the backup base."""

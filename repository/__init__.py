@@ -1,0 +1,1 @@
+"""What an object is and what is known of it: model, OCFL, packages, ingest, catalogue, export."""

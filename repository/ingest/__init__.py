@@ -1,0 +1,1 @@
+"""Package -> checked -> durable object -> catalogue."""
