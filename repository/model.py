@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
@@ -102,3 +103,134 @@ class Metadata:
     security_class: SecurityClass = SecurityClass.INTERNAL
     opening_status: OpeningStatus = OpeningStatus.NOT_REVIEWED
     fields: dict[str, str] = field(default_factory=dict)
+
+
+class CopyState(StrEnum):
+    """What is known of one copy of one version of an object."""
+
+    STORED = "stored"
+    """It was written and made durable; nobody has read it back yet."""
+    VERIFIED = "verified"
+    """All its bytes were read back and hashed."""
+
+
+class EventType(StrEnum):
+    """What happened, in the words of the PREMIS vocabulary (id.loc.gov/vocabulary/preservation/eventType)."""
+
+    INGESTION = "ingestion"
+    RECOVERY = "recovery"
+    METADATA_MODIFICATION = "metadata modification"
+
+
+class EventOutcome(StrEnum):
+    """How it ended (PREMIS eventOutcome)."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    """What the catalogue knows of one version of an object; all of it can be read from storage again."""
+
+    number: int
+    created: datetime
+    message: str
+    agent: str
+    inventory_digest: str
+    """Digest of the version's `inventory.json`, hex; the algorithm is the inventory's own."""
+    files: int
+    """Payload files (below `data/`)."""
+    size_bytes: int
+    """Bytes of the payload."""
+    stored_bytes: int
+    """Bytes of the content files that this version added on storage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRecord:
+    """What the catalogue knows of an object: its head version's metadata and all its versions, oldest first."""
+
+    id: ObjectId
+    object_path: str
+    """Folder of the object below the storage root, the same on every tier."""
+    metadata: Metadata
+    versions: tuple[VersionRecord, ...]
+
+    @property
+    def head(self) -> VersionRecord:
+        """The newest version."""
+        return self.versions[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSummary:
+    """One line of a list of objects."""
+
+    id: ObjectId
+    object_path: str
+    metadata: Metadata
+    head: int
+    files: int
+    size_bytes: int
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyRecord:
+    """One copy of one version on one tier."""
+
+    version: int
+    tier: str
+    state: CopyState
+    stored_at: datetime
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to an object, a tier or the repository."""
+
+    type: EventType
+    at: datetime
+    outcome: EventOutcome
+    agent: str
+    object_id: ObjectId | None = None
+    version: int | None = None
+    tier: str | None = None
+    detail: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A version that is about to be put into place on a tier; at most one for an object at any time.
+
+    Recorded before the first rename, cleared in the transaction that records the version.
+    """
+
+    object_id: ObjectId
+    object_path: str
+    version: int
+    session: str
+    """The staging session of the process that does it; dead when its lock can be taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What the whole repository holds; kept up to date in every transaction that changes it."""
+
+    objects: int = 0
+    versions: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierTotals:
+    """Copies on one tier."""
+
+    tier: str
+    state: CopyState
+    copies: int
+    stored_bytes: int

@@ -1,0 +1,139 @@
+"""Reading `jindang.yaml`: every problem at once, each with its line, its path and what is allowed there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from jindang.config import Settings
+from repository.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1 << 20
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read, or is wrong; `problems` has everything that is wrong, in the file's order.
+    """
+    root = _read_yaml(path)
+    duplicates = list(_duplicate_keys(root))
+    if root is None or not isinstance(root, yaml.MappingNode):
+        raise ConfigError(
+            "The configuration is not a list of settings (`key: value`)",
+            where=path,
+            problems=("see `jindang config schema`, or make a sample with `jindang init`",),
+        )
+    try:
+        settings = Settings.model_validate(_construct(root), context={"folder": path.resolve().parent})
+    except ValidationError as error:
+        found = [_problem(root, details) for details in error.errors(include_url=False)]
+    else:
+        found = []
+    if problems := tuple(text for _, text in sorted([*duplicates, *found])):
+        count = "one thing" if len(problems) == 1 else f"{len(problems)} things"
+        raise ConfigError(f"The configuration has {count} wrong with it", where=path, problems=problems)
+    return settings
+
+
+def _read_yaml(path: Path) -> yaml.Node | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            "The configuration file cannot be read",
+            where=path,
+            problems=(f"{error.strerror}; make one with `jindang init DIR`, or name another with --config",),
+        ) from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ConfigError("The configuration file is larger than 1 MiB", where=path)
+    try:
+        return yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        raise ConfigError("The configuration file is not UTF-8", where=path, problems=(str(error),)) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError("The configuration file is not YAML", where=path, problems=(str(error),)) from error
+
+
+def _construct(root: yaml.MappingNode) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(root)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("The configuration file is not YAML", problems=(str(error),)) from error
+    finally:
+        loader.dispose()
+
+
+def _duplicate_keys(node: yaml.Node | None, path: str = "") -> Iterator[tuple[int, str]]:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            name = f"{path}.{key.value}" if path else str(key.value)
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                yield line, f"line {line}, {name}: stands twice; keep one"
+            seen.add(key.value)
+            yield from _duplicate_keys(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _duplicate_keys(item, f"{path}[{number}]")
+
+
+def _problem(root: yaml.Node, details: ErrorDetails) -> tuple[int, str]:
+    """One problem as (line, text)."""
+    node: yaml.Node = root
+    for part in details["loc"]:
+        child = _child(node, part)
+        if child is None:
+            break
+        node = child
+    line = node.start_mark.line + 1
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in details["loc"]).lstrip(".")
+    return line, f"line {line}, {path or 'the file'}: {_explain(details)}"
+
+
+def _child(node: yaml.Node, part: int | str) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == part), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item: yaml.Node = node.value[part]
+        return item
+    return None
+
+
+def _explain(details: ErrorDetails) -> str:
+    """What is wrong and what is allowed, in a sentence without pydantic's terms."""
+    given, location = details["input"], details["loc"]
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            allowed = ", ".join(sorted(_schema_at(location[:-1]).get("properties", {})))
+            return f"there is no such setting here; allowed are {allowed}"
+        case "missing":
+            return f"this setting is missing: {_schema_at(location).get('description', '')}"
+        case "literal_error":
+            return f"{given!r} is not allowed; allowed are {context.get('expected')}"
+        case "string_pattern_mismatch":
+            return f"{given!r} does not have the right form: {_schema_at(location).get('description')}"
+        case "value_error":
+            return str(context.get("error"))
+        case _:
+            return f"{given!r} is not allowed: {details['msg'][0].lower()}{details['msg'][1:]}"
+
+
+def _schema_at(location: tuple[int | str, ...]) -> dict[str, Any]:
+    """The part of the JSON schema that describes a place in the file; the description is the setting's own."""
+    whole = Settings.model_json_schema()
+    node: dict[str, Any] = whole
+    for part in location:
+        node = node["items"] if isinstance(part, int) else node["properties"][part]
+        for choice in [node, *node.get("anyOf", [])]:
+            if "$ref" in choice:
+                node = {**whole["$defs"][choice["$ref"].rsplit("/", 1)[-1]], **node}
+    return node

@@ -1,0 +1,476 @@
+"""The catalogue: what the repository holds, where, and what happened to it.
+
+Functions take and return the domain's types. Every change writes its event and its counters in the same
+transaction (docs/design.md, invariant 11), and no query reads more rows than it returns.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+from sqlalchemy.dialects import postgresql, sqlite
+
+from repository.catalog import schema
+from repository.catalog.engine import open_engine, reading, require_current_schema, upgrade_schema, writing
+from repository.errors import CatalogError
+from repository.model import (
+    CopyRecord,
+    CopyState,
+    Event,
+    EventOutcome,
+    EventType,
+    Intent,
+    Metadata,
+    ObjectId,
+    ObjectRecord,
+    ObjectSummary,
+    OpeningStatus,
+    Retention,
+    SecurityClass,
+    TierTotals,
+    Totals,
+    VersionRecord,
+)
+
+STREAM_ROWS = 1000
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFilter:
+    """Which objects to list; everything that is given must hold."""
+
+    id_prefix: str | None = None
+    reference_prefix: str | None = None
+    fonds: str | None = None
+    year: int | None = None
+
+
+class Catalog:
+    """One database; safe to use from several threads and next to other processes."""
+
+    def __init__(self, url: str, *, password: str | None = None) -> None:
+        self._engine = open_engine(url, password=password)
+
+    @property
+    def where(self) -> str:
+        """The database's URL without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        """Opened already; checks that the schema is this release's."""
+        require_current_schema(self._engine)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def create(self) -> None:
+        """Make the tables, or bring an older release's to this one's. Nothing is lost by repeating it."""
+        upgrade_schema(self._engine)
+
+    # tiers
+
+    def register_tier(self, name: str, *, uuid: str, kind: str) -> None:
+        """Make a tier known. The same again changes nothing; another uuid under a known name is refused."""
+        row = {"name": name, "uuid": uuid, "kind": kind}
+        with writing(self._engine) as connection:
+            connection.execute(_insert(connection, schema.tiers).values(row).on_conflict_do_nothing())
+            known = connection.execute(sa.select(schema.tiers).where(schema.tiers.c.name == name)).first()
+            if known is None or known.uuid != uuid:
+                raise CatalogError(
+                    f"The catalogue knows another tier under the name {name!r} or the identity {uuid}",
+                    where=self.where,
+                    next_step="give the new tier a name of its own; names are never used twice",
+                )
+
+    # intents
+
+    def open_intents(self, intents: Sequence[Intent]) -> set[ObjectId]:
+        """Record what is about to be put into place; returns the objects that nobody else is changing now."""
+        if not intents:
+            return set()
+        rows = [
+            {"uri": i.object_id.uri, "object_path": i.object_path, "version": i.version, "session": i.session}
+            for i in intents
+        ]
+        with writing(self._engine) as connection:
+            statement = _insert(connection, schema.intents).on_conflict_do_nothing()
+            taken = connection.execute(statement.values(rows).returning(schema.intents.c.uri)).scalars()
+            return {ObjectId(uri) for uri in taken}
+
+    def clear_intents(self, object_ids: Iterable[ObjectId]) -> None:
+        """Forget intents whose work was rolled back."""
+        with writing(self._engine) as connection:
+            _clear_intents(connection, object_ids)
+
+    def intents(self) -> list[Intent]:
+        """Everything that somebody is putting into place, or was when he was stopped."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(schema.intents).order_by(schema.intents.c.uri)).all()
+        return [
+            Intent(object_id=ObjectId(r.uri), object_path=r.object_path, version=r.version, session=r.session)
+            for r in rows
+        ]
+
+    # what happened
+
+    def record_objects(self, records: Sequence[ObjectRecord], events: Sequence[Event], *, tier: str) -> None:
+        """Record objects or new versions of objects that are durable on a tier; one transaction for all.
+
+        Versions that the catalogue has already are left as they are. The objects' intents are cleared.
+
+        Args:
+            records: each with the versions to add; the last one becomes the head.
+            events: one or more, about these objects.
+            tier: the registered tier that holds them; the new copies are `stored` there.
+        """
+        with writing(self._engine) as connection:
+            tier_id = _tier_id(connection, tier)
+            keys, counters = _write_objects(connection, records)
+            _write_copies(connection, records, keys, tier_id=tier_id, counters=counters, tier=tier)
+            _write_events(connection, events)
+            _count(connection, counters)
+            _clear_intents(connection, [record.id for record in records])
+
+    def record_event(self, event: Event) -> None:
+        """Record something that changed no object."""
+        with writing(self._engine) as connection:
+            _write_events(connection, [event])
+
+    # reading
+
+    def list_objects(
+        self,
+        wanted: ObjectFilter = ObjectFilter(),
+        *,
+        limit: int,
+        after: str | None = None,
+    ) -> list[ObjectSummary]:
+        """A page of objects in the order of their identifiers, beginning after the URI `after`."""
+        table = schema.objects
+        query = sa.select(table).order_by(table.c.uri).limit(limit)
+        for column, prefix in ((table.c.uri, wanted.id_prefix), (table.c.reference_code, wanted.reference_prefix)):
+            if prefix:
+                query = query.where(column >= prefix, column < prefix + _LAST_CHARACTER)
+        if wanted.fonds is not None:
+            query = query.where(table.c.fonds == wanted.fonds)
+        if wanted.year is not None:
+            query = query.where(table.c.year == wanted.year)
+        if after is not None:
+            query = query.where(table.c.uri > after)
+        with reading(self._engine) as connection:
+            return [_summary(row) for row in connection.execute(query)]
+
+    def find_object(self, object_id: ObjectId) -> ObjectRecord | None:
+        """All that is known of one object; None when it is not here."""
+        with reading(self._engine) as connection:
+            row = connection.execute(sa.select(schema.objects).where(schema.objects.c.uri == object_id.uri)).first()
+            if row is None:
+                return None
+            query = sa.select(schema.versions).where(schema.versions.c.object_id == row.id)
+            versions = connection.execute(query.order_by(schema.versions.c.number)).all()
+        return ObjectRecord(
+            id=object_id,
+            object_path=row.object_path,
+            metadata=_metadata(row),
+            versions=tuple(_version(version) for version in versions),
+        )
+
+    def heads_by_path(self) -> Iterator[tuple[str, ObjectId, int, str]]:
+        """Every object as (object path, identifier, head, head's inventory digest), in the order of the paths.
+
+        Memory: one page of rows.
+        """
+        table, versions = schema.objects, schema.versions
+        head = (versions.c.object_id == table.c.id) & (versions.c.number == table.c.head)
+        query = sa.select(table.c.object_path, table.c.uri, table.c.head, versions.c.inventory_digest)
+        query = query.join(versions, head).order_by(table.c.object_path).limit(STREAM_ROWS)
+        after = ""
+        while True:
+            with reading(self._engine) as connection:
+                rows = connection.execute(query.where(table.c.object_path > after)).all()
+            for row in rows:
+                yield row.object_path, ObjectId(row.uri), row.head, row.inventory_digest
+            if len(rows) < STREAM_ROWS:
+                return
+            after = rows[-1].object_path
+
+    def list_copies(self, object_id: ObjectId) -> list[CopyRecord]:
+        """All copies of all versions of an object."""
+        copies, tiers = schema.copies, schema.tiers
+        query = (
+            sa.select(copies, tiers.c.name.label("tier"))
+            .join(tiers)
+            .join(schema.objects, schema.objects.c.id == copies.c.object_id)
+        )
+        query = query.where(schema.objects.c.uri == object_id.uri).order_by(copies.c.version, tiers.c.name)
+        with reading(self._engine) as connection:
+            return [
+                CopyRecord(
+                    version=row.version,
+                    tier=row.tier,
+                    state=CopyState(row.state),
+                    stored_at=row.stored_at,
+                    verified_at=row.verified_at,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def list_events(self, object_id: ObjectId | None = None, *, limit: int) -> list[Event]:
+        """The newest events, of one object or of the whole repository, newest first."""
+        events, objects, tiers = schema.events, schema.objects, schema.tiers
+        query = sa.select(events, objects.c.uri, tiers.c.name.label("tier"))
+        query = query.outerjoin(objects, objects.c.id == events.c.object_id).outerjoin(tiers)
+        if object_id is not None:
+            query = query.where(objects.c.uri == object_id.uri)
+        with reading(self._engine) as connection:
+            return [_event(row) for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))]
+
+    def totals(self) -> Totals:
+        """What the whole repository holds, from the counters."""
+        query = sa.select(schema.totals).where(schema.totals.c.scope == "repository")
+        with reading(self._engine) as connection:
+            return Totals(**{row.counter: row.value for row in connection.execute(query)})
+
+    def tier_totals(self) -> list[TierTotals]:
+        """Copies on each tier by state, from the counters."""
+        query = sa.select(schema.totals).where(schema.totals.c.scope.startswith("tier:", autoescape=True))
+        found: dict[tuple[str, str], dict[str, int]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(query.order_by(schema.totals.c.scope)):
+                _, tier, state = row.scope.split(":")
+                found.setdefault((tier, state), {})[row.counter] = row.value
+        return [TierTotals(tier=tier, state=CopyState(state), **values) for (tier, state), values in found.items()]
+
+    def recount(self) -> tuple[Totals, list[TierTotals]]:
+        """The same figures counted from the rows; reads the whole tables, for `catalog check` only."""
+        o, v, c = schema.objects.c, schema.versions.c, schema.copies.c
+        with reading(self._engine) as connection:
+            objects = connection.execute(
+                sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(o.files), 0), _sum(o.size_bytes))
+            ).one()
+            versions = connection.execute(sa.select(sa.func.count(), _sum(v.stored_bytes))).one()
+            copies = connection.execute(
+                sa.select(schema.tiers.c.name, c.state, sa.func.count(), _sum(v.stored_bytes))
+                .select_from(schema.copies.join(schema.tiers).join(schema.versions))
+                .group_by(schema.tiers.c.name, c.state)
+                .order_by(schema.tiers.c.name, c.state)
+            ).all()
+        return (
+            Totals(
+                objects=objects[0],
+                files=int(objects[1]),
+                size_bytes=int(objects[2]),
+                versions=versions[0],
+                stored_bytes=int(versions[1]),
+            ),
+            [TierTotals(tier=n, state=CopyState(s), copies=k, stored_bytes=int(b)) for n, s, k, b in copies],
+        )
+
+
+def _sum(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    return sa.func.coalesce(sa.func.sum(column), 0)
+
+
+def _insert(connection: Connection, table: sa.Table) -> Any:
+    """An INSERT that knows ON CONFLICT, in the database's own dialect; both spell it the same."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def _tier_id(connection: Connection, name: str) -> int:
+    found = connection.execute(sa.select(schema.tiers.c.id).where(schema.tiers.c.name == name)).scalar()
+    if found is None:
+        raise CatalogError(f"The catalogue does not know the tier {name!r}", next_step="run `jindang init` again")
+    return int(found)
+
+
+Counters = dict[tuple[str, str], int]
+"""(scope, counter) -> change."""
+
+
+def _write_objects(
+    connection: Connection, records: Sequence[ObjectRecord]
+) -> tuple[dict[str, tuple[int, int]], Counters]:
+    """Insert or update the object rows and insert their new versions.
+
+    Returns: URI -> (key, head before), and the counters that changed.
+    """
+    table = schema.objects
+    uris = [record.id.uri for record in records]
+    query = sa.select(table.c.id, table.c.uri, table.c.head, table.c.files, table.c.size_bytes)
+    before = {row.uri: row for row in connection.execute(query.where(table.c.uri.in_(uris)).with_for_update())}
+    new = [_object_row(record) for record in records if record.id.uri not in before]
+    if new:
+        connection.execute(sa.insert(table), new)
+    for record in records:
+        known = before.get(record.id.uri)
+        if known is not None and record.head.number > known.head:
+            connection.execute(sa.update(table).where(table.c.id == known.id), _object_row(record))
+    keys = dict(connection.execute(sa.select(table.c.uri, table.c.id).where(table.c.uri.in_(uris))).tuples().all())
+    heads = {uri: (key, before[uri].head if uri in before else 0) for uri, key in keys.items()}
+    counters: Counters = {("repository", "objects"): len(new)}
+    rows = []
+    for record in records:
+        key, head = heads[record.id.uri]
+        added = [version for version in record.versions if version.number > head]
+        rows += [_version_row(key, version) for version in added]
+        if added:
+            known = before.get(record.id.uri)
+            _add(counters, "repository", files=record.head.files - (known.files if known else 0))
+            _add(counters, "repository", size_bytes=record.head.size_bytes - (known.size_bytes if known else 0))
+            _add(counters, "repository", versions=len(added), stored_bytes=sum(v.stored_bytes for v in added))
+    if rows:
+        connection.execute(sa.insert(schema.versions), rows)
+    return heads, counters
+
+
+def _write_copies(
+    connection: Connection,
+    records: Sequence[ObjectRecord],
+    heads: dict[str, tuple[int, int]],
+    *,
+    tier_id: int,
+    tier: str,
+    counters: Counters,
+) -> None:
+    rows = []
+    for record in records:
+        key, head = heads[record.id.uri]
+        for version in record.versions:
+            if version.number > head:
+                rows.append(
+                    {
+                        "object_id": key,
+                        "version": version.number,
+                        "tier_id": tier_id,
+                        "state": CopyState.STORED,
+                        "stored_at": version.created,
+                    }
+                )
+                _add(counters, f"tier:{tier}:{CopyState.STORED}", copies=1, stored_bytes=version.stored_bytes)
+    if rows:
+        connection.execute(sa.insert(schema.copies), rows)
+
+
+def _write_events(connection: Connection, events: Sequence[Event]) -> None:
+    if not events:
+        return
+    uris = {event.object_id.uri for event in events if event.object_id is not None}
+    objects, tiers = schema.objects.c, schema.tiers.c
+    keys = dict(connection.execute(sa.select(objects.uri, objects.id).where(objects.uri.in_(uris))).tuples().all())
+    tier_ids = dict(connection.execute(sa.select(tiers.name, tiers.id)).tuples().all())
+    connection.execute(
+        sa.insert(schema.events),
+        [
+            {
+                "type": event.type,
+                "at": event.at,
+                "outcome": event.outcome,
+                "agent": event.agent,
+                "object_id": keys[event.object_id.uri] if event.object_id else None,
+                "version": event.version,
+                "tier_id": tier_ids[event.tier] if event.tier else None,
+                "detail": event.detail,
+            }
+            for event in events
+        ],
+    )
+
+
+def _add(counters: Counters, scope: str, **changes: int) -> None:
+    for counter, change in changes.items():
+        counters[scope, counter] = counters.get((scope, counter), 0) + change
+
+
+def _count(connection: Connection, counters: Counters) -> None:
+    """Add to the counters, always in the same order, so that two writers never wait for each other in a ring."""
+    table = schema.totals
+    for (scope, counter), change in sorted(counters.items()):
+        if change:
+            statement = _insert(connection, table).values(scope=scope, counter=counter, value=change)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["scope", "counter"], set_={"value": table.c.value + statement.excluded.value}
+                )
+            )
+
+
+def _clear_intents(connection: Connection, object_ids: Iterable[ObjectId]) -> None:
+    uris = [object_id.uri for object_id in object_ids]
+    connection.execute(sa.delete(schema.intents).where(schema.intents.c.uri.in_(uris)))
+
+
+def _object_row(record: ObjectRecord) -> dict[str, Any]:
+    return {
+        **asdict(record.metadata),
+        "uri": record.id.uri,
+        "object_path": record.object_path,
+        "head": record.head.number,
+        "files": record.head.files,
+        "size_bytes": record.head.size_bytes,
+        "updated_at": record.head.created,
+    }
+
+
+def _version_row(key: int, version: VersionRecord) -> dict[str, Any]:
+    row = asdict(version)
+    return {"object_id": key, "created_at": row.pop("created"), **row}
+
+
+def _metadata(row: Row[Any]) -> Metadata:
+    return Metadata(
+        title=row.title,
+        reference_code=row.reference_code,
+        fonds=row.fonds,
+        year=row.year,
+        retention=Retention(row.retention) if row.retention else None,
+        security_class=SecurityClass(row.security_class),
+        opening_status=OpeningStatus(row.opening_status),
+        fields=row.fields,
+    )
+
+
+def _summary(row: Row[Any]) -> ObjectSummary:
+    return ObjectSummary(
+        id=ObjectId(row.uri),
+        object_path=row.object_path,
+        metadata=_metadata(row),
+        head=row.head,
+        files=row.files,
+        size_bytes=row.size_bytes,
+        updated=row.updated_at,
+    )
+
+
+def _version(row: Row[Any]) -> VersionRecord:
+    return VersionRecord(
+        number=row.number,
+        created=row.created_at,
+        message=row.message,
+        agent=row.agent,
+        inventory_digest=row.inventory_digest,
+        files=row.files,
+        size_bytes=row.size_bytes,
+        stored_bytes=row.stored_bytes,
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        type=EventType(row.type),
+        at=row.at,
+        outcome=EventOutcome(row.outcome),
+        agent=row.agent,
+        object_id=ObjectId(row.uri) if row.uri else None,
+        version=row.version,
+        tier=row.tier,
+        detail=row.detail,
+    )
