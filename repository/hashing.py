@@ -1,7 +1,6 @@
 """Digests: the algorithms of OCFL and BagIt, several of them in one pass over the bytes."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import BinaryIO, Protocol
 
@@ -102,29 +101,29 @@ class MultiHasher:
 
 def copy_and_hash(
     source: BinaryIO,
-    target_fd: int | None,
+    write: Callable[[memoryview], object] | None,
     hasher: MultiHasher,
     *,
     stop: StopToken,
     buffer: bytearray | None = None,
 ) -> None:
-    """Read a stream to its end, hash what was read, and write just that to a file.
+    """Read a stream to its end, hash what was read, and hand on just that.
 
     Args:
         source: read with `readinto`, so it must be a raw or buffered binary stream.
-        target_fd: an open file descriptor; None only hashes.
+        write: takes each chunk whole; the chunk is overwritten afterwards. None only hashes.
         hasher: takes in every byte, in order.
         stop: polled once a chunk.
         buffer: reused between files where given; its length is the chunk size.
 
     Raises:
-        OperationCancelledError: stop was set; the target is incomplete.
-        OSError: as reading and writing raise it.
+        OperationCancelledError: stop was set; what was handed on is incomplete.
+        OSError: as reading raises it.
     """
     view = memoryview(buffer if buffer is not None else bytearray(CHUNK_BYTES))
     while size := source.readinto(view):  # type: ignore[attr-defined]
         stop.check()
         chunk = view[:size]
         hasher.update(chunk)
-        while target_fd is not None and len(chunk):
-            chunk = chunk[os.write(target_fd, chunk) :]
+        if write is not None:
+            write(chunk)

@@ -1,15 +1,23 @@
 """How running work is asked to stop: one token, set by a signal, tested between objects and chunks."""
 
 import threading
+from typing import TYPE_CHECKING
 
 from repository.errors import OperationCancelledError
 
+if TYPE_CHECKING:
+    import multiprocessing.synchronize
+
 
 class StopToken:
-    """Set once, never cleared. A stopped token starts no new write."""
+    """Set once, never cleared. A stopped token starts no new write.
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
+    Args:
+        event: a `multiprocessing` event makes a token that works across processes.
+    """
+
+    def __init__(self, event: "threading.Event | multiprocessing.synchronize.Event | None" = None) -> None:
+        self._event = event or threading.Event()
 
     def set(self) -> None:
         """Ask everybody who holds this token to stop."""

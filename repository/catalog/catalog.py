@@ -91,6 +91,11 @@ class Catalog:
                     next_step="give the new tier a name of its own; names are never used twice",
                 )
 
+    def tier_uuids(self) -> dict[str, str]:
+        """Name -> uuid of every tier that was ever registered."""
+        with reading(self._engine) as connection:
+            return dict(connection.execute(sa.select(schema.tiers.c.name, schema.tiers.c.uuid)).tuples().all())
+
     # intents
 
     def open_intents(self, intents: Sequence[Intent]) -> set[ObjectId]:
@@ -125,18 +130,19 @@ class Catalog:
     def record_objects(self, records: Sequence[ObjectRecord], events: Sequence[Event], *, tier: str) -> None:
         """Record objects or new versions of objects that are durable on a tier; one transaction for all.
 
-        Versions that the catalogue has already are left as they are. The objects' intents are cleared.
+        Versions that the catalogue has already are left as they are, and so are their ingestion events. The objects'
+        intents are cleared.
 
         Args:
             records: each with the versions to add; the last one becomes the head.
-            events: one or more, about these objects.
+            events: about these objects.
             tier: the registered tier that holds them; the new copies are `stored` there.
         """
         with writing(self._engine) as connection:
             tier_id = _tier_id(connection, tier)
             keys, counters = _write_objects(connection, records)
             _write_copies(connection, records, keys, tier_id=tier_id, counters=counters, tier=tier)
-            _write_events(connection, events)
+            _write_events(connection, [event for event in events if not _is_known(event, keys)])
             _count(connection, counters)
             _clear_intents(connection, [record.id for record in records])
 
@@ -383,6 +389,13 @@ def _write_events(connection: Connection, events: Sequence[Event]) -> None:
             for event in events
         ],
     )
+
+
+def _is_known(event: Event, heads: dict[str, tuple[int, int]]) -> bool:
+    """Whether this is the ingestion of a version that the catalogue had before."""
+    if event.type is not EventType.INGESTION or event.object_id is None or event.version is None:
+        return False
+    return event.version <= heads[event.object_id.uri][1]
 
 
 def _add(counters: Counters, scope: str, **changes: int) -> None:

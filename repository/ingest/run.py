@@ -1,0 +1,218 @@
+"""An ingest run: packages go to the workers, versions come back and are put into place in groups.
+
+While one group is being made durable, the workers go on with the next; so the medium, the hashing and the reading
+work at the same time. Memory: the packages under way, never the run.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass
+
+import structlog
+
+from repository.catalog.catalog import Catalog
+from repository.clock import Clock
+from repository.durable import FileSystemSync, tier_errors
+from repository.errors import (
+    ConflictError,
+    InvalidInputError,
+    OperationCancelledError,
+    PackageError,
+    RepositoryError,
+)
+from repository.ingest.commit import VersionCommitter
+from repository.ingest.recover import recover
+from repository.ingest.request import IngestOutcome, IngestRequest, IngestRules, IngestStatus
+from repository.ingest.stage import StagedVersion, StageTask
+from repository.ingest.workers import Progress, Staging, open_staging
+from repository.model import Event, EventOutcome, EventType
+from repository.ocfl.staging import StagingSession
+from repository.ocfl.storage_root import StorageRoot
+from repository.stop import StopToken
+
+UNDER_WAY = 32
+"""Packages with the workers or waiting to be put into place, for each worker."""
+
+ATTEMPTS = 5
+"""How often a package is tried when others change the same object at the same time."""
+
+RETRY_DELAY_S = 0.05
+STOP_POLL_S = 0.2
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    request: IngestRequest
+    attempt: int = 1
+
+
+class _Backlog:
+    """The packages still to be done; those to be tried again come first."""
+
+    def __init__(self, requests: Iterable[IngestRequest]) -> None:
+        self._again: deque[_Job] = deque()
+        self._requests = iter(requests)
+
+    def next(self) -> _Job | None:
+        if self._again:
+            return self._again.popleft()
+        request = next(self._requests, None)
+        return None if request is None else _Job(request)
+
+    def try_again(self, job: _Job) -> None:
+        self._again.append(_Job(job.request, job.attempt + 1))
+
+
+class IngestRun:
+    """One run over many packages.
+
+    Args:
+        catalog: opened.
+        root: storage root of the primary tier.
+        tier: the tier's name in the catalogue.
+        rules: what holds for every package.
+        workers: processes that read and hash; 1 does it in this process.
+        dry_run: check everything, write nothing.
+        clock: what tells the time.
+        stop: ends the run; packages under way are given up, what was acknowledged stays.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        root: StorageRoot,
+        *,
+        tier: str,
+        rules: IngestRules,
+        workers: int,
+        clock: Clock,
+        stop: StopToken,
+        dry_run: bool = False,
+    ) -> None:
+        self._catalog, self._root, self._tier, self._rules = catalog, root, tier, rules
+        self._workers, self._clock, self._stop, self._dry_run = workers, clock, stop, dry_run
+        self.progress: Progress | None = None
+
+    def ingest(self, requests: Iterable[IngestRequest]) -> Iterator[IngestOutcome]:
+        """Take in packages; one that fails stops none of the others.
+
+        Yields: one outcome for each request, in the order in which they are finished. A version is durable and in the
+            catalogue when its outcome comes.
+
+        Raises:
+            TierError, CatalogError: the tier or the catalogue cannot be used at all.
+            OperationCancelledError: stop was set.
+        """
+        recover(self._catalog, self._root, tier=self._tier)
+        with (
+            tier_errors(self._root.path),
+            StagingSession(self._root.path) as session,
+            FileSystemSync(self._root.path) as sync,
+            open_staging(self._workers, session.folder) as staging,
+        ):
+            committer = VersionCommitter(self._catalog, self._root, tier=self._tier, session=session.name, sync=sync)
+            self.progress = staging.progress
+            yield from self._run(_Backlog(requests), session=session, staging=staging, committer=committer)
+
+    def _run(
+        self, backlog: "_Backlog", *, session: StagingSession, staging: Staging, committer: VersionCommitter
+    ) -> Iterator[IngestOutcome]:
+        under_way: dict[Future[StagedVersion], _Job] = {}
+        while True:
+            while len(under_way) < UNDER_WAY * self._workers and (job := backlog.next()):
+                under_way[staging.submit(self._task(job, session))] = job
+            if not under_way:
+                return
+            done, _ = wait(under_way, timeout=STOP_POLL_S, return_when=FIRST_COMPLETED)
+            if self._stop.is_set:
+                staging.stop()
+                self._stop.check()
+            answers = [(under_way.pop(future), _result(future)) for future in done]
+            staged = [
+                (job, answer)
+                for job, answer in answers
+                if isinstance(answer, StagedVersion) and answer.record is not None and not self._dry_run
+            ]
+            commits = zip(staged, committer.commit([version for _, version in staged]), strict=True)
+            committed = {job: error or version for (job, version), error in commits}
+            for job, answer in answers:
+                outcome = self._outcome(job, committed.get(job, answer), backlog)
+                if outcome is not None:
+                    yield outcome
+
+    def _task(self, job: _Job, session: StagingSession) -> StageTask:
+        return StageTask(
+            request=job.request,
+            rules=self._rules,
+            storage_root=self._root.path,
+            folder=None if self._dry_run else session.new_folder(),
+            created=self._clock.now(),
+        )
+
+    def _outcome(
+        self, job: "_Job", answer: StagedVersion | RepositoryError, backlog: "_Backlog"
+    ) -> IngestOutcome | None:
+        """What to tell of a package; None when it is tried again, because others were in the way."""
+        if isinstance(answer, StagedVersion):
+            return _acknowledge(job, answer)
+        if isinstance(answer, OperationCancelledError):
+            raise answer
+        if isinstance(answer, ConflictError) and job.attempt < ATTEMPTS:
+            recover(self._catalog, self._root, tier=self._tier)
+            self._stop.wait(RETRY_DELAY_S * job.attempt)
+            backlog.try_again(job)
+            return None
+        if not self._dry_run:
+            self._catalog.record_event(self._failure(job, answer))
+        log.warning("package not ingested", package=str(job.request.source), error=answer.what)
+        refused = isinstance(answer, PackageError | InvalidInputError)
+        return IngestOutcome(
+            source=job.request.source,
+            status=IngestStatus.REFUSED if refused else IngestStatus.FAILED,
+            error=answer,
+        )
+
+    def _failure(self, job: _Job, error: RepositoryError) -> Event:
+        return Event(
+            type=EventType.INGESTION,
+            at=self._clock.now(),
+            outcome=EventOutcome.FAILURE,
+            agent=self._rules.agent,
+            detail={"package": job.request.source.name, **error.as_json()},
+        )
+
+
+def _result(future: "Future[StagedVersion]") -> StagedVersion | RepositoryError:
+    """What a worker made of a package; whatever goes wrong with one package is that package's own answer."""
+    try:
+        return future.result()
+    except RepositoryError as error:
+        return error
+    except BrokenExecutor:
+        raise
+    except Exception as error:
+        log.exception("a fault in the program")
+        return RepositoryError(
+            "The package could not be taken in because of a fault in Jindang",
+            why=f"{type(error).__name__}: {error}",
+            next_step="please report this, with the package if you may",
+        )
+
+
+def _acknowledge(job: _Job, version: StagedVersion) -> IngestOutcome:
+    status = IngestStatus.UNCHANGED
+    if version.record is not None:
+        status = IngestStatus.NEW_OBJECT if version.number.number == 1 else IngestStatus.NEW_VERSION
+    return IngestOutcome(
+        source=job.request.source,
+        status=status,
+        object_id=version.object_id,
+        version=version.number.number,
+        files=version.files,
+        size_bytes=version.size_bytes,
+        stored_bytes=version.record.head.stored_bytes if version.record else 0,
+        warnings=version.warnings,
+    )

@@ -1,0 +1,195 @@
+"""An OCFL storage root on a local file system, and how a version is put into place in it.
+
+Order of writes (docs/design.md): the staged version is made durable first; then renames only, in an order in which
+every prefix leaves either the old object or the new one; `complete_version` finishes an interrupted order.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from repository.durable import FileSystemSync, rename_new, tier_errors, write_durable_file, write_new_file
+from repository.errors import IntegrityError, NotFoundError, TierIdentityError
+from repository.ocfl.inventory import INVENTORY_FILE, VersionNumber, sidecar_bytes, sidecar_name
+from repository.ocfl.layout import LAYOUT_FILE, HashAndIdLayout, Layout, config_path, read_layout
+from repository.ocfl.object import read_inventory, read_version_inventory
+
+SPEC_VERSION = "1.1"
+ROOT_DECLARATION = f"0=ocfl_{SPEC_VERSION}"
+OBJECT_DECLARATION = f"0=ocfl_object_{SPEC_VERSION}"
+OBJECT_DECLARATION_PREFIX = "0=ocfl_object_"
+_PARENT_ATTEMPTS = 10
+
+
+class StorageRoot:
+    """A folder that is an OCFL 1.1 storage root; many processes may read and write it at once."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.path = path
+        self.layout = layout
+
+    @classmethod
+    def create(cls, path: Path) -> "StorageRoot":
+        """Make an empty folder a storage root, layout 0003; finishes what an interrupted call began.
+
+        The declaration is written last: a folder without one is not a storage root yet.
+
+        Raises:
+            TierIdentityError: the folder holds something else.
+            TierError: it cannot be written.
+        """
+        layout = HashAndIdLayout()
+        files = {
+            config_path(layout.extension): layout.config_bytes(),
+            LAYOUT_FILE: layout.layout_bytes(),
+            ROOT_DECLARATION: f"ocfl_{SPEC_VERSION}\n".encode(),
+        }
+        with tier_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            foreign = {entry.name for entry in path.iterdir()} - {name.split("/")[0] for name in files}
+            if foreign:
+                raise TierIdentityError(
+                    "The folder is not empty and not a storage root",
+                    where=path,
+                    why=f"it holds {', '.join(sorted(foreign)[:3])}",
+                    next_step="name an empty folder in the configuration, or the one that holds the storage root",
+                )
+            for name, data in files.items():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileExistsError):
+                    write_durable_file(path / name, data, mode=0o444)
+        return cls(path, layout)
+
+    @classmethod
+    def open(cls, path: Path) -> "StorageRoot":
+        """A storage root that is there.
+
+        Raises:
+            TierIdentityError: there is no storage root, as when a disk is not mounted, or one we cannot write.
+        """
+        with tier_errors(path):
+            if not (path / ROOT_DECLARATION).is_file():
+                raise TierIdentityError(
+                    "There is no OCFL 1.1 storage root here",
+                    where=path,
+                    next_step="check that the disk is mounted; `jindang init` makes a new storage root",
+                )
+
+            def read_config(extension: str) -> bytes | None:
+                file = path / config_path(extension)
+                return file.read_bytes() if file.is_file() else None
+
+            return cls(path, read_layout((path / LAYOUT_FILE).read_bytes(), read_config, where=str(path)))
+
+    def object_path(self, object_id: str) -> str:
+        """Where the object with this identifier lies, relative to the root."""
+        return self.layout.object_path(object_id)
+
+    def object_root(self, object_path: str) -> Path:
+        """The folder of an object."""
+        return self.path / object_path
+
+    def object_paths(self) -> Iterator[str]:
+        """The paths of all objects, sorted. Memory: one folder's names at a level.
+
+        Raises:
+            TierError: a folder cannot be read.
+        """
+        with tier_errors(self.path):
+            for name in sorted(entry.name for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False)):
+                if name != "extensions":
+                    yield from self._object_paths_below(name)
+
+    def _object_paths_below(self, path: str) -> Iterator[str]:
+        with os.scandir(self.path / path) as entries:
+            listed = list(entries)
+        if any(entry.name.startswith(OBJECT_DECLARATION_PREFIX) for entry in listed):
+            yield path
+            return
+        for name in sorted(entry.name for entry in listed if entry.is_dir(follow_symlinks=False)):
+            yield from self._object_paths_below(f"{path}/{name}")
+
+    def head(self, object_path: str) -> int:
+        """The number of the newest version in force; 0 when there is no object."""
+        try:
+            return read_inventory(self.object_root(object_path)).inventory.head.number
+        except NotFoundError:
+            return 0
+
+    def place_object(self, staged: Path, object_path: str) -> None:
+        """Put a new object into place: one rename. The staged folder must be durable, and the caller syncs after.
+
+        Raises:
+            FileExistsError: there is an object already.
+        """
+        target = self.object_root(object_path)
+        for attempt in range(_PARENT_ATTEMPTS):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                rename_new(staged, target)
+            except FileNotFoundError:  # somebody who rolls back has just removed the empty parent
+                if attempt == _PARENT_ATTEMPTS - 1 or not staged.is_dir():
+                    raise
+            else:
+                return
+
+    def place_version(self, staged: Path, object_path: str, number: VersionNumber) -> None:
+        """First step of a new version: its folder into the object. The caller syncs, then calls `replace_head`.
+
+        Raises:
+            FileExistsError: the object has that version already.
+        """
+        rename_new(staged / str(number), self.object_root(object_path) / str(number))
+
+    def replace_head(self, staged: Path, object_path: str, algorithm: str) -> None:
+        """Second step of a new version: the root inventory, then its sidecar, each by a rename. The caller syncs."""
+        target = self.object_root(object_path)
+        for name in (INVENTORY_FILE, sidecar_name(algorithm)):
+            (staged / name).rename(target / name)
+
+    def complete_version(self, object_path: str, scratch: Path, sync: FileSystemSync) -> bool:
+        """Bring an object that was left between two renames to its newest version; nothing to do is fine.
+
+        Args:
+            object_path: an object that nobody is writing to.
+            scratch: a folder that does not exist yet, on the same file system.
+            sync: of this file system.
+
+        Returns: whether there was something to do.
+
+        Raises:
+            IntegrityError: a further version folder is there, but it is not one that we made.
+        """
+        target = self.object_root(object_path)
+        stored = read_inventory(target)
+        number = stored.inventory.head.next()
+        with tier_errors(target):
+            newest = stored
+            if (target / str(number)).is_dir():
+                found = read_version_inventory(target, number)
+                if found is None or found.inventory.id != stored.inventory.id:
+                    raise IntegrityError(
+                        "The object has a version folder that is not complete",
+                        where=target / str(number),
+                        next_step="run `jindang ocfl validate` on the object, and restore it from another copy",
+                    )
+                newest = found
+            elif stored.in_order:
+                return False
+            scratch.mkdir()
+            algorithm = newest.inventory.digest_algorithm
+            write_new_file(scratch / INVENTORY_FILE, newest.data)
+            write_new_file(scratch / sidecar_name(algorithm), sidecar_bytes(newest.data, algorithm))
+            sync.sync()
+            self.replace_head(scratch, object_path, algorithm)
+            sync.sync()
+        return True
+
+    def remove_empty_parents(self, object_path: str) -> None:
+        """Remove the folders that were made for an object which then did not come."""
+        folder = self.object_root(object_path).parent
+        with contextlib.suppress(OSError):
+            while folder != self.path:
+                folder.rmdir()
+                folder = folder.parent

@@ -1,0 +1,124 @@
+"""A tier on a disk: an OCFL storage root with an identity and a plain-text explanation beside the objects."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from repository.durable import tier_errors, write_durable_file
+from repository.errors import TierIdentityError, TierUnavailableError
+from repository.ocfl.storage_root import StorageRoot
+from storage_tiers.identity import IDENTITY_FILE, TierIdentity
+
+README_FILE = "README.txt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Space on a tier, in bytes; `free_bytes` is what we may still write."""
+
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskTier:
+    """An opened disk tier: it is there, and it is the one that was named."""
+
+    identity: TierIdentity
+    root: StorageRoot
+
+    @property
+    def name(self) -> str:
+        """The tier's name."""
+        return self.identity.name
+
+    def usage(self) -> Usage:
+        """Space on the tier.
+
+        Raises:
+            TierError: it cannot be asked.
+        """
+        with tier_errors(self.root.path):
+            answer = os.statvfs(self.root.path)
+        return Usage(
+            total_bytes=answer.f_blocks * answer.f_frsize,
+            free_bytes=answer.f_bavail * answer.f_frsize,
+        )
+
+
+def create_disk_tier(path: Path, *, name: str, institution: str) -> DiskTier:
+    """Make an empty folder a tier; one that is there already is opened, an interrupted call is finished.
+
+    Raises:
+        TierIdentityError: the folder holds something else, or another tier.
+        TierError: it cannot be written.
+    """
+    with tier_errors(path):
+        if not (path / IDENTITY_FILE).exists():
+            StorageRoot.create(path)
+            if not (path / README_FILE).exists():
+                write_durable_file(path / README_FILE, _README.encode(), mode=0o444)
+            identity = TierIdentity.new(name, institution=institution)
+            write_durable_file(path / IDENTITY_FILE, identity.to_bytes(), mode=0o444)
+    return open_disk_tier(path, name=name)
+
+
+def open_disk_tier(path: Path, *, name: str, uuid: str | None = None) -> DiskTier:
+    """A tier that is there.
+
+    Args:
+        path: its folder.
+        name: that the configuration gives it.
+        uuid: that the catalogue knows it by; None where there is no catalogue to ask.
+
+    Raises:
+        TierUnavailableError: nothing is there, as when a disk is not mounted.
+        TierIdentityError: something is there, but another tier or none.
+    """
+    with tier_errors(path):
+        try:
+            data = (path / IDENTITY_FILE).read_bytes()
+        except FileNotFoundError:
+            raise TierUnavailableError(
+                f"The tier {name!r} is not there",
+                where=path,
+                why="the folder has no jindang-tier.json" if path.is_dir() else "there is no such folder",
+                next_step="mount the disk; `jindang init` makes a new tier in an empty folder",
+            ) from None
+    identity = TierIdentity.parse(data, where=path / IDENTITY_FILE)
+    if identity.name != name or (uuid is not None and identity.uuid != uuid):
+        raise TierIdentityError(
+            f"This is not the tier {name!r}",
+            where=path,
+            why=f"it is {identity.name!r}, {identity.uuid}" + (f"; wanted is {uuid}" if uuid else ""),
+            next_step="mount the right disk, or correct the configuration",
+        )
+    return DiskTier(identity=identity, root=StorageRoot.open(path))
+
+
+_README = """\
+This folder is one copy of the records of an archive, kept by Jindang.
+It can be read without Jindang, with standard tools, for as long as files can be read.
+
+It is an OCFL 1.1 storage root (https://ocfl.io/1.1/spec/). Each object lies in a folder of its own:
+three short folder names made from a hash, then the object's identifier in percent-encoding.
+
+  inventory.json            which files belong to which version of the object, each with its SHA-512
+  inventory.json.sha512     the digest of inventory.json itself
+  v1/content/data/...       the files of the first version, exactly as they were deposited
+  v1/content/metadata/      object.json: title, reference code, fonds, year, retention, access
+  v1/content/submission/    what came with the deposit: manifests, bag-info.txt
+  v2/content/...            only what is new in the second version; and so on
+
+To find an object:    grep -rl --include=object.json 'J019-WS' .
+To prove an object:   cd into its folder; sha512sum -c inventory.json.sha512
+                      then compare `sha512sum v1/content/data/FILE` with the manifest in inventory.json
+To get files back:    copy them from v1/content/data; inventory.json says what each is called in each version
+                      ("manifest": digest -> stored file; "versions" ... "state": digest -> name)
+
+Do not change, rename or add anything here by hand: copy it elsewhere first.
+
+本目录是档案馆电子档案的一份完整副本，符合 OCFL 1.1 标准，不依赖任何专用软件即可读取。
+每个对象一个目录：inventory.json 列出各版本的全部文件及其 SHA-512 值；v1/content/data 下是原始文件。
+请勿在此目录内修改、改名或添加文件；如需使用，请先复制到别处。
+"""
