@@ -1,0 +1,81 @@
+"""`jindang catalog check | rebuild | upgrade`."""
+
+from dataclasses import asdict
+
+import click
+
+from jindang.cli.invocation import Command, Invocation
+
+
+@click.group(name="catalog")
+def command() -> None:
+    """Compare, rebuild or upgrade the catalogue."""
+
+
+@command.command(cls=Command, name="check")
+def check(invocation: Invocation) -> int:
+    """Compare the catalogue with the primary tier, in both directions.
+
+    Reads the names and the sidecars of all objects, no content. The exit code is 1 when they differ.
+    """
+    from recovery.rebuild import compare_catalog
+
+    with invocation.open_vault() as vault:
+        stop = invocation.begin_long_work()
+        findings = list(compare_catalog(vault.catalog, vault.primary.root, stop=stop))
+        objects = vault.catalog.totals().objects
+    invocation.table(("difference", "where", "detail"), [(f.difference, f.where, f.detail) for f in findings])
+    if findings:
+        invocation.say(f"{len(findings):,} differences; `jindang catalog rebuild` adds what the catalogue lacks")
+    else:
+        invocation.say(f"The catalogue and the tier agree on {objects:,} objects")
+    invocation.answer({"agree": not findings, "objects": objects, "findings": [asdict(f) for f in findings]})
+    return 1 if findings else 0
+
+
+@command.command(cls=Command, name="rebuild")
+@click.option("--from", "tier_name", metavar="TIER", help="The tier to read  [default: the primary tier]")
+def rebuild(invocation: Invocation, tier_name: str | None) -> int:
+    """Make the catalogue from what lies on a tier, or add what it lacks.
+
+    For a lost catalogue: move what is left of the database away and run this. Nothing that the catalogue has is
+    changed, nothing on the tier is lost, and it can be run again after a kill. The exit code is 1 when an object
+    could not be read; it is named, and the others are recorded.
+    """
+    from jindang.vault import create_vault
+    from recovery.rebuild import rebuild_catalog
+    from repository.ingest.recover import recover
+
+    settings = invocation.settings
+    tier_settings = settings.tier(tier_name) if tier_name else settings.primary
+    create_vault(settings)
+    recorded, bad = 0, []
+    with invocation.open_vault() as vault:
+        stop = invocation.begin_long_work()
+        tier = vault.tier(tier_settings)
+        recover(vault.catalog, tier.root, tier=tier.name)
+        for found in rebuild_catalog(vault.catalog, tier.root, tier=tier.name, stop=stop):
+            if found.error is None:
+                recorded += 1
+            else:
+                bad.append(found)
+                click.echo(f"not recorded: {found.object_path}\n  {found.error}", err=True)
+    invocation.say(f"{recorded:,} objects of tier {tier.name} are in the catalogue, {len(bad):,} could not be read")
+    problems = [{"object_path": f.object_path, **(f.error.as_json() if f.error else {})} for f in bad]
+    invocation.answer({"tier": tier.name, "objects": recorded, "problems": problems})
+    return 1 if bad else 0
+
+
+@command.command(cls=Command, name="upgrade")
+def upgrade(invocation: Invocation) -> int:
+    """Bring the catalogue of an older release to this one's form. Stop the daemon first."""
+    from jindang.vault import open_catalog
+
+    catalog = open_catalog(invocation.settings)
+    try:
+        catalog.create()
+    finally:
+        catalog.close()
+    invocation.say(f"{catalog.where}: up to date")
+    invocation.answer({"catalogue": catalog.where, "upgraded": True})
+    return 0

@@ -1,0 +1,140 @@
+"""What every command shares: the common options, the opened repository, and how results are printed."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from repository.clock import SystemClock
+from repository.errors import ConfigError
+from repository.stop import StopToken
+
+if TYPE_CHECKING:
+    from jindang.config import Settings
+    from jindang.vault import Vault
+
+CONFIG_VARIABLE = "JINDANG_CONFIG"
+DEFAULT_CONFIG = Path("jindang.yaml")
+
+
+class Invocation:
+    """One call of the program: what the common options said, and what is opened on demand."""
+
+    def __init__(self) -> None:
+        self.config: Path | None = None
+        self.as_json = False
+        self.verbose = False
+        self.quiet = False
+        self.clock = SystemClock()
+        self.stop = StopToken()
+        self.polls_stop = False
+        """Whether the command ends by itself soon after `stop` is set; else the first signal ends it."""
+        self._settings: Settings | None = None
+
+    @property
+    def config_path(self) -> Path:
+        """The configuration file: the option, the environment, or `jindang.yaml` here."""
+        named = os.environ.get(CONFIG_VARIABLE)
+        return self.config or (Path(named) if named else DEFAULT_CONFIG)
+
+    @property
+    def settings(self) -> "Settings":
+        """The configuration, read once. Raises ConfigError."""
+        if self._settings is None:
+            from jindang.config_file import load_settings
+
+            if self.config is None and CONFIG_VARIABLE not in os.environ and not DEFAULT_CONFIG.exists():
+                raise ConfigError(
+                    "There is no configuration",
+                    problems=(
+                        "name one with --config FILE or JINDANG_CONFIG, or go to a folder that has a jindang.yaml",
+                        "make a new repository with `jindang init DIR`",
+                    ),
+                )
+            self._settings = load_settings(self.config_path)
+        return self._settings
+
+    def open_vault(self) -> "Vault":
+        """The repository of the configuration; a context manager."""
+        from jindang.vault import Vault
+
+        return Vault(self.settings)
+
+    def begin_long_work(self) -> StopToken:
+        """For commands that log and that a signal stops in order; returns what they must poll."""
+        from jindang.logs import configure_logs
+
+        configure_logs(verbose=self.verbose)
+        self.polls_stop = True
+        return self.stop
+
+    def say(self, text: str = "") -> None:
+        """A line for people; nothing with --json or -q."""
+        if not self.as_json and not self.quiet:
+            click.echo(text)
+
+    def answer(self, document: dict[str, Any]) -> None:
+        """The one JSON document of --json."""
+        if self.as_json:
+            click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+        """A table for people; nothing with --json or -q."""
+        if self.as_json or self.quiet:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        width = None if sys.stdout.isatty() else 1000
+        Console(width=width, highlight=False, markup=False, soft_wrap=False).print(table)
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+COMMON_OPTIONS: tuple[click.Option, ...] = (
+    click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Configuration file  [default: ${CONFIG_VARIABLE}, or ./{DEFAULT_CONFIG}]",
+    ),
+    click.Option(["--json", "as_json"], is_flag=True, help="One JSON document on standard output"),
+    click.Option(["-v", "--verbose"], is_flag=True, help="Say more, on standard error"),
+    click.Option(["-q", "--quiet"], is_flag=True, help="Say nothing but errors"),
+)
+
+
+def take_common_options(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Note what the common options said, wherever they stood."""
+    invocation: Invocation = ctx.obj
+    for name in ("config", "as_json", "verbose", "quiet"):
+        value = given.pop(name, None)
+        if value:
+            setattr(invocation, name, value)
+
+
+class Command(click.Command):
+    """A command that takes the common options and is called with the Invocation first; it returns an exit code."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["params"] = [*(kwargs.get("params") or ()), *COMMON_OPTIONS]
+        super().__init__(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the function."""
+        take_common_options(ctx, ctx.params)
+        if self.callback is None:
+            raise NotImplementedError(self.name)
+        return self.callback(ctx.obj, **ctx.params)
+

@@ -1,0 +1,128 @@
+"""The commented sample of the configuration and its reference page, both made from the schema."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from jindang.config import Settings
+from repository.durable import tier_errors, write_durable_file
+
+_HEADER = """\
+# The configuration of a Jindang repository. Settings that begin with # have their default value.
+# Paths are relative to this file. `jindang config check` says whether all is well.
+"""
+
+
+def write_sample(path: Path, *, code: str, name: str) -> bool:
+    """Write a commented configuration with one disk tier; False when there is one already."""
+    with tier_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_durable_file(path, sample(code=code, name=name).encode())
+        except FileExistsError:
+            return False
+    return True
+
+
+def sample(*, code: str, name: str) -> str:
+    """The text of the sample."""
+    given = {"institution": {"code": code, "name": name}, "tiers": [{"name": "primary", "path": "primary"}]}
+    return _HEADER + "\n".join(_lines(Settings, given, indent=""))
+
+
+def _lines(model: type[BaseModel], given: dict[str, Any], *, indent: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        value = given.get(key)
+        section = _section(field)
+        yield f"{indent}# {field.description}" if indent else f"\n# {field.description}"
+        if isinstance(value, list) and section:
+            yield f"{indent}{key}:"
+            for item in value:
+                lines = list(_lines(section, item, indent=f"{indent}    "))
+                yield f"{indent}  -"
+                yield from lines
+        elif section is not None and (isinstance(value, dict) or value is None):
+            yield f"{indent}{key}:" if value else f"{indent}# {key}:"
+            inner = _lines(section, value or {}, indent=f"{indent}  ")
+            yield from inner if value else (_comment(line) for line in inner)
+        elif value is not None:
+            yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
+        else:
+            yield f"{indent}# {key}: {_default(field)}"
+
+
+def _comment(line: str) -> str:
+    return line if line.lstrip().startswith("#") else f"# {line}"
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a setting holds, alone, as an alternative to nothing, or as a list."""
+    annotation: Any = field.annotation
+    for choice in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(choice, type) and issubclass(choice, BaseModel):
+            return choice
+    return None
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.examples[0] if field.default is None and field.examples else field.default
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def reference() -> str:
+    """`docs/reference/configuration.md`."""
+    lines = [
+        "# Configuration",
+        "",
+        "Made from the schema by `scripts/make-reference`; do not edit. `jindang init` writes a commented sample,",
+        "`jindang config check` finds every mistake at once, `jindang config schema` prints the JSON schema.",
+        "Sizes may have a unit (`2 TiB`); paths are relative to the configuration file.",
+        "",
+        "| setting | meaning | allowed | default |",
+        "|---|---|---|---|",
+        *_rows(Settings, Settings.model_json_schema(), path=""),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(model: type[BaseModel], schema: dict[str, Any], *, path: str) -> Iterator[str]:
+    for key, field in model.model_fields.items():
+        section = _section(field)
+        is_list = "tuple" in str(field.annotation) and section is not None
+        name = f"{path}{key}{'[]' if is_list else ''}"
+        if section is None:
+            yield f"| `{name}` | {field.description} | {_allowed(model, key)} | {_default_cell(field)} |"
+        else:
+            yield f"| `{name}` | {field.description} | | {'' if field.is_required() else 'as below'} |"
+            yield from _rows(section, schema, path=f"{name}.")
+
+
+def _allowed(model: type[BaseModel], key: str) -> str:
+    schema = model.model_json_schema()["properties"][key]
+    choices = [schema, *schema.get("anyOf", [])]
+    words = []
+    for choice in choices:
+        if "const" in choice or "enum" in choice:
+            words.append(", ".join(f"`{value}`" for value in choice.get("enum", [choice.get("const")])))
+        if "pattern" in choice:
+            words.append(f"`{choice['pattern']}`".replace("|", "\\|"))
+        bounds = [f"{word} {choice[bound]:,}" for bound, word in _BOUNDS if bound in choice]
+        if bounds:
+            words.append(", ".join(bounds))
+        if choice.get("type") == "boolean":
+            words.append("`true`, `false`")
+    return "; ".join(words)
+
+
+_BOUNDS = (("minimum", "at least"), ("maximum", "at most"), ("minLength", "characters: at least"))
+
+
+def _default_cell(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    return "" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False, default=str)}`"
