@@ -109,6 +109,14 @@ class PackageError(RepositoryError):
         super().__init__(what, where=where, why=why, next_step=next_step)
         self.problems = problems
 
+    def __str__(self) -> str:
+        """The message; with several problems, one line for each of them in place of the cause."""
+        if not self.problems:
+            return super().__str__()
+        head = self.what if self.where is None else f"{self.what}: {self.where}"
+        step = [f"  Next step: {self.next_step}"] if self.next_step else []
+        return "\n".join([head, *(f"  - {problem}" for problem in self.problems), *step])
+
     def as_json(self) -> dict[str, object]:
         """As every error, and `problems`."""
         return {**super().as_json(), "problems": list(self.problems)}

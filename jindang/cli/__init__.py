@@ -61,7 +61,7 @@ class CommandTree(click.Group):
 )
 @click.version_option(package_name="jindang", prog_name="jindang")
 @click.pass_context
-def jindang(ctx: click.Context, **given: object) -> None:
+def jindang(ctx: click.Context, /, **given: object) -> None:
     """Jindang 金档: a preservation repository with backup and disaster recovery.
 
     Begin with `jindang init DIR`, then `jindang --config DIR/jindang.yaml ingest PACKAGE...`.

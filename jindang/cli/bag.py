@@ -30,6 +30,8 @@ def validate(invocation: Invocation, path: Path) -> int:
     for warning in report.warnings:
         invocation.say(f"warning: {warning}")
     verdict = "valid" if report.valid else "NOT valid"
-    invocation.say(f"{path}: {verdict}; BagIt {report.version or '?'}, {report.files:,} files, {report.size_bytes:,} bytes")
+    invocation.say(
+        f"{path}: {verdict}; BagIt {report.version or '?'}, {report.files:,} files, {report.size_bytes:,} bytes"
+    )
     invocation.answer(asdict(report))
     return 0 if report.valid else 1

@@ -78,7 +78,7 @@ def command(
             _tell(invocation, outcome, dry_run=dry_run)
         bad = [plain for plain in outcomes if "error" in plain]
         report = None if dry_run or not bad else _write_report(vault.settings.data / "reports", bad, invocation)
-    said = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items()))
+    said = ", ".join(f"{status}: {count:,}" for status, count in sorted(counts.items()))
     invocation.say(f"{'Would be: ' if dry_run else ''}{said}")
     if report:
         invocation.say(f"What was not taken in, and why: {report}")
@@ -133,7 +133,10 @@ def _with_progress(
     """The outcomes, with a progress line on a terminal."""
     from jindang.cli.progress import ByteProgress
 
-    with ByteProgress.on_terminal(invocation, "Ingesting") as bar, contextlib.closing(run.ingest(requests)) as outcomes:
+    with (
+        ByteProgress.on_terminal(invocation, "Ingesting") as bar,
+        contextlib.closing(run.ingest(requests)) as outcomes,
+    ):
         bar.watch(
             lambda: (run.progress.read_bytes, run.progress.expected_bytes(len(requests))) if run.progress else (0, 0)
         )
@@ -142,7 +145,8 @@ def _with_progress(
 
 def _tell(invocation: Invocation, outcome: "IngestOutcome", *, dry_run: bool) -> None:
     if outcome.error is not None:
-        click.echo(f"{outcome.status}: {outcome.source}\n  {_indented(outcome.error)}", err=True)
+        explained = str(outcome.error).replace("\n", "\n  ")
+        click.echo(f"{outcome.status}: {outcome.source}\n  {explained}", err=True)
         return
     prefix = invocation.settings.institution.prefix
     name = outcome.object_id.local(prefix) if outcome.object_id else ""
@@ -152,12 +156,6 @@ def _tell(invocation: Invocation, outcome: "IngestOutcome", *, dry_run: bool) ->
     )
     for warning in outcome.warnings:
         invocation.say(f"  warning: {warning}")
-
-
-def _indented(error: Exception) -> str:
-    problems = getattr(error, "problems", ())
-    lines = [*str(error).splitlines(), *(f"- {problem}" for problem in problems)]
-    return "\n  ".join(lines)
 
 
 def _plain(outcome: "IngestOutcome") -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,8 @@ class Invocation:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
         """A table for people; nothing with --json or -q."""
-        if self.as_json or self.quiet:
+        rows = list(rows)
+        if self.as_json or self.quiet or not rows:
             return
         from rich.console import Console
         from rich.table import Table
@@ -95,11 +97,21 @@ class Invocation:
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         width = None if sys.stdout.isatty() else 1000
-        Console(width=width, highlight=False, markup=False, soft_wrap=False).print(table)
+        Console(width=width, highlight=False, markup=False).print(table)
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
     return "-" if value is None else str(value)
+
+
+def size_text(size_bytes: int | None) -> str | None:
+    """A size as people read it: `187,460 bytes`, `72.8 GiB`."""
+    if size_bytes is None or size_bytes < 1 << 20:
+        return None if size_bytes is None else f"{size_bytes:,} bytes"
+    power = min((size_bytes.bit_length() - 1) // 10, 5)
+    return f"{size_bytes / (1 << 10 * power):,.1f} {'KMGTP'[power - 1]}iB"
 
 
 COMMON_OPTIONS: tuple[click.Option, ...] = (
@@ -137,4 +149,3 @@ class Command(click.Command):
         if self.callback is None:
             raise NotImplementedError(self.name)
         return self.callback(ctx.obj, **ctx.params)
-

@@ -29,7 +29,15 @@ def command(invocation: Invocation, identifier: str, *, number: int | None, with
         invocation.table(
             ("version", "made", "by", "files", "bytes", "stored bytes", "how"),
             [
-                (f"v{v.number}", v.created, v.agent, f"{v.files:,}", f"{v.size_bytes:,}", f"{v.stored_bytes:,}", v.message)
+                (
+                    f"v{v.number}",
+                    v.created,
+                    v.agent,
+                    f"{v.files:,}",
+                    f"{v.size_bytes:,}",
+                    f"{v.stored_bytes:,}",
+                    v.message,
+                )
                 for v in record.versions
             ],
             right=("files", "bytes", "stored bytes"),
@@ -37,7 +45,10 @@ def command(invocation: Invocation, identifier: str, *, number: int | None, with
         invocation.say()
         invocation.table(
             ("copy", "tier", "state", "since", "last read back"),
-            [(f"v{copy.version}", copy.tier, copy.state, copy.stored_at, copy.verified_at or "never") for copy in copies],
+            [
+                (f"v{copy.version}", copy.tier, copy.state, copy.stored_at, copy.verified_at or "never")
+                for copy in copies
+            ],
         )
         invocation.say()
         invocation.table(

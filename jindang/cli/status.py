@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jindang.cli.invocation import Command, Invocation
+from jindang.cli.invocation import Command, Invocation, size_text
 from repository.errors import TierError
 
 if TYPE_CHECKING:
@@ -42,24 +42,24 @@ def command(invocation: Invocation) -> int:
     invocation.say(f"{institution.name} ({institution.code})")
     invocation.say(
         f"{totals.objects:,} objects, {totals.versions:,} versions, {totals.files:,} files, "
-        f"{totals.size_bytes:,} bytes; {totals.stored_bytes:,} bytes stored on each tier"
+        f"{size_text(totals.size_bytes)}; {size_text(totals.stored_bytes)} stored on each tier"
     )
     invocation.say()
     invocation.table(
-        ("tier", "copies wanted", "held", "read back", "bytes", "free", "state"),
+        ("tier", "copies wanted", "held", "read back", "size", "free", "state"),
         [
             (
                 tier.name,
                 f"{tier.copies_wanted:,}",
                 f"{tier.copies_held:,}",
                 f"{tier.copies_verified:,}",
-                f"{tier.stored_bytes:,}",
-                None if tier.free_bytes is None else f"{tier.free_bytes:,}",
+                size_text(tier.stored_bytes),
+                size_text(tier.free_bytes),
                 "there" if tier.problem is None else "NOT AVAILABLE",
             )
             for tier in tiers
         ],
-        right=("copies wanted", "held", "read back", "bytes", "free"),
+        right=("copies wanted", "held", "read back", "size", "free"),
     )
     for tier in tiers:
         if tier.problem:
@@ -91,9 +91,7 @@ def tier_status(vault: "Vault", tier: "Tier") -> TierStatus:
     )
 
 
-def _plain(
-    invocation: Invocation, *, totals: dict[str, int], tiers: list[TierStatus], intents: int
-) -> dict[str, Any]:
+def _plain(invocation: Invocation, *, totals: dict[str, int], tiers: list[TierStatus], intents: int) -> dict[str, Any]:
     institution = invocation.settings.institution
     return {
         "institution": {"code": institution.code, "name": institution.name},

@@ -65,7 +65,9 @@ def _rows(text: str, path: Path) -> dict[str, dict[str, Any]]:
         for row in reader:
             name = row.pop(_PACKAGE_COLUMN, None)
             if not name or name in rows or None in row:
-                raise _wrong(path, f"line {reader.line_num}: the package is not named, named twice, or has extra cells")
+                raise _wrong(
+                    path, f"line {reader.line_num}: the package is not named, named twice, or has extra cells"
+                )
             given = {key: value for key, value in row.items() if value}
             known = {key: given.pop(key) for key in ("identifier", *METADATA_KEYS) if key in given and key != "fields"}
             rows[name] = {**known, "fields": given} if given else known

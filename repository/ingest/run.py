@@ -5,7 +5,7 @@ work at the same time. Memory: the packages under way, never the run.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass
 
@@ -96,7 +96,7 @@ class IngestRun:
         self._workers, self._clock, self._stop, self._dry_run = workers, clock, stop, dry_run
         self.progress: Progress | None = None
 
-    def ingest(self, requests: Iterable[IngestRequest]) -> Iterator[IngestOutcome]:
+    def ingest(self, requests: Iterable[IngestRequest]) -> Generator[IngestOutcome]:
         """Take in packages; one that fails stops none of the others.
 
         Yields: one outcome for each request, in the order in which they are finished. A version is durable and in the

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from repository.aip import (
     CHECK_REPORT_PATH,
     METADATA_PATH,
+    PAYLOAD,
     describe_object,
     json_bytes,
     metadata_bytes,
@@ -72,7 +73,7 @@ class StageTask:
 class StagedVersion:
     """A version that was made in staging, or the finding that the object has it already.
 
-    `record` holds the new version alone; None when nothing changed.
+    `record` holds the new version alone; None when nothing changed. `files` and `size_bytes` are of the payload.
     """
 
     object_id: ObjectId
@@ -159,6 +160,7 @@ class _Stager:
         elif not unchanged:
             inventory = self._inventory(number, algorithm, writer)
             record = self._write_version(inventory, writer)
+        payload = [file for file in self._package.files if self._package.logical_path(file).startswith(PAYLOAD)]
         return StagedVersion(
             object_id=self._id,
             object_path=self._object_path,
@@ -166,8 +168,8 @@ class _Stager:
             algorithm=algorithm,
             folder=self._task.folder,
             record=record,
-            files=report.files,
-            size_bytes=report.size_bytes,
+            files=len(payload),
+            size_bytes=sum(file.size_bytes for file in payload),
             warnings=report.warnings,
         )
 

@@ -61,6 +61,7 @@ class InventoryDraft:
     manifest_keys: list[str] = field(default_factory=list)
     is_manifest_readable: bool = False
     versions: dict[VersionNumber, VersionDraft] = field(default_factory=dict)
+    misnamed_versions: list[VersionDraft] = field(default_factory=list)
     has_versions_block: bool = False
     fixity: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 

@@ -77,10 +77,11 @@ def _compare_versions(
     notes: Notes, path: str, number: VersionNumber, earlier: InventoryDraft, current: InventoryDraft
 ) -> None:
     before, now = earlier.versions.get(number), current.versions.get(number)
-    if before is None or now is None:
-        if earlier.has_versions_block and current.has_versions_block:
-            lacking = "this inventory" if before is None else "the object's inventory"
-            notes.add("E066", path, f"version {number} is not described in {lacking}")
+    if now is None:  # a gap in the object's own inventory, which has a code of its own
+        return
+    if before is None:
+        if earlier.has_versions_block:
+            notes.add("E066", path, f"version {number} is not described in this inventory")
         return
     if before.is_state_readable and now.is_state_readable:
         differing = _differing_paths(before, now, earlier, current, number)

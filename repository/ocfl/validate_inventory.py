@@ -142,8 +142,7 @@ def _compare_state_with_manifest(draft: InventoryDraft) -> None:
     written = set(draft.manifest_keys)
     lower = {digest.lower() for digest in draft.manifest_keys}
     used: set[str] = set()
-    for number in sorted(draft.versions):
-        version = draft.versions[number]
+    for version in (*(draft.versions[number] for number in sorted(draft.versions)), *draft.misnamed_versions):
         for digest in version.state_keys:
             used.add(digest.lower())
             if digest in written:

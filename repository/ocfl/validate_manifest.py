@@ -73,9 +73,9 @@ def examine_fixity(draft: InventoryDraft, document: JsonObject) -> None:
             draft.add("E056", f"{where} is not named after a registered digest algorithm")
         if isinstance(block, JsonObject):
             draft.fixity[algorithm] = _read_fixity_of(draft, algorithm, block, where)
+            _compare_fixity_with_manifest(draft, block, where)
         else:
             draft.add("E057", f"{where} is not a JSON object")
-    _compare_fixity_with_manifest(draft)
 
 
 def _read_fixity_of(
@@ -88,13 +88,13 @@ def _read_fixity_of(
     return _read_block(draft, block, where=where, not_a_list="E057")
 
 
-def _compare_fixity_with_manifest(draft: InventoryDraft) -> None:
+def _compare_fixity_with_manifest(draft: InventoryDraft, block: JsonObject, where: str) -> None:
     if not draft.is_manifest_readable:
         return
-    known_paths = paths_of(draft.manifest)
-    for algorithm, block in draft.fixity.items():
-        for path in sorted(paths_of(block) - known_paths):
-            draft.add("E057", f"the fixity block {algorithm!r:.80} has a path that the manifest lacks: {path!r:.200}")
+    known = {path for paths in draft.manifest.values() for path in paths}
+    named = {path for paths in block.values() if isinstance(paths, list) for path in paths if isinstance(path, str)}
+    for path in sorted(named - known):
+        draft.add("E057", f"{where} has a path that the manifest does not have: {path!r:.200}")
 
 
 def has_form(algorithm: str, digest: str) -> bool:
@@ -163,8 +163,3 @@ def _examine_place(draft: InventoryDraft, path: str) -> None:
         return
     if len(rest) + 1 < _MIN_PARTS or rest[0] != draft.content_directory:
         draft.add("E042", f"the content path {path!r:.200} is not in {directory}/{draft.content_directory}")
-
-
-def paths_of(block: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """All content paths of a manifest or of one fixity block."""
-    return {path for paths in block.values() for path in paths}

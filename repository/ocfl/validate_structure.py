@@ -10,7 +10,14 @@ from typing import Final
 from repository.errors import InventoryError
 from repository.hashing import ALGORITHMS, MultiHasher
 from repository.ocfl.codes import REGISTERED_EXTENSIONS
-from repository.ocfl.inventory import INVENTORY_FILE, SPEC_VERSIONS, VersionNumber, read_sidecar, sidecar_name
+from repository.ocfl.inventory import (
+    CONTENT_ALGORITHMS,
+    INVENTORY_FILE,
+    SPEC_VERSIONS,
+    VersionNumber,
+    read_sidecar,
+    sidecar_name,
+)
 from repository.ocfl.validate_draft import InventoryDraft
 from repository.ocfl.validate_files import Notes, read_plain
 from repository.ocfl.validate_inventory import MAX_INVENTORY_BYTES, examine_inventory
@@ -165,17 +172,18 @@ def examine_stored_inventory(
 
 
 def _examine_sidecars(notes: Notes, where: str, sidecars: tuple[str, ...], draft: InventoryDraft, data: bytes) -> None:
-    prefix = f"{where}/" if where else ""
+    prefix, misplaced = (f"{where}/", "E015") if where else ("", "E001")
     wanted = sidecar_name(draft.algorithm) if draft.algorithm else None
     if wanted is None and sidecars:
         # The inventory does not name its algorithm; the sidecar that is there does.
         wanted = sidecars[0]
     for name in sidecars:
         if name != wanted and wanted in sidecars:
-            code = "E015" if where else "E001"
-            notes.add(code, f"{prefix}{name}", "this is not the sidecar of the inventory")
+            notes.add(misplaced, f"{prefix}{name}", "this is not the sidecar of the inventory")
         elif name != wanted:
             notes.add("E059", f"{prefix}{name}", f"the sidecar of an inventory with {draft.algorithm} is {wanted}")
+        elif name.removeprefix(f"{INVENTORY_FILE}.") not in CONTENT_ALGORITHMS:
+            notes.add(misplaced, f"{prefix}{name}", "an inventory's sidecar ends in .sha512 or .sha256")
     if wanted is None or wanted not in sidecars:
         shown = wanted or f"{INVENTORY_FILE}.sha512"
         notes.add("E058", f"{prefix}{INVENTORY_FILE}", f"there is no sidecar {shown} beside the inventory")

@@ -79,6 +79,7 @@ def _examine_entry(draft: InventoryDraft, name: str, block: Any) -> None:
     else:
         _examine_block(draft, version, block)
     if number is None:
+        draft.misnamed_versions.append(version)
         return
     if number in draft.versions:
         draft.add("E012", f"{name!r:.80} and {draft.versions[number].name!r} are the same version")

@@ -184,7 +184,7 @@ class ArchiveLister:
         for path in sorted(self._links):
             if not path.startswith(prefix):
                 continue
-            target = self._target(path, originals)
+            target = self._target(path, prefix, originals)
             if target is None:
                 continue
             original = originals[target]
@@ -198,7 +198,7 @@ class ArchiveLister:
             self._findings.warn(f"A link is taken as a file of its own: {shown(path)} (a copy of {shown(target)})")
         return copies
 
-    def _target(self, path: str, originals: dict[str, Member]) -> str | None:
+    def _target(self, path: str, prefix: str, originals: dict[str, Member]) -> str | None:
         """The file that a link means in the end; None where it means none of the package, which is reported."""
         here = path
         for _ in range(_MAX_LINK_STEPS):
@@ -208,7 +208,7 @@ class ArchiveLister:
             if target in originals:
                 return target
             if target not in self._links:
-                leaves = target.startswith(("/", "../")) or target == ".."
+                leaves = target.startswith(("/", "../")) or target == ".." or not target.startswith(prefix)
                 why = "leads out of the package" if leaves else "does not lead to a file of the package"
                 self._findings.error(
                     f"{shown(path)} is {link.kind.value} that {why} (to {shown(link.target)}): put the file itself "

@@ -137,8 +137,9 @@ class CollisionFinder:
 
     def _add(self, path: str, *, is_folder: bool = False) -> None:
         key = folded(path)
-        other = self._by_key.setdefault(key if key != path else path, path)
-        if other is path:
+        other = self._by_key.get(key)
+        if other is None:
+            self._by_key[path if key == path else key] = path  # one string for both where they are the same
             return
         if other == path:
             what = "is both a file and a folder" if is_folder else "is there twice"

@@ -48,7 +48,7 @@ def open_package(path: Path, *, format: Format, limits: Limits, stop: StopToken)
     finally:
         if source is not None and (package is None or findings.errors):
             source.close()
-    if package is not None:
+    if package is not None and not findings.errors:
         _refuse_empty(package, findings)
     findings.raise_if_refused(path)
     assert package is not None  # noqa: S101 - else there was a finding

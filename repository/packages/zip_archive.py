@@ -209,7 +209,7 @@ class _SeekableSection(SectionStream):
         """Go to an offset from the start (0), from here (1) or from the end (2)."""
         target = offset + (0, self._offset, self._size_bytes)[whence]
         if target < 0:
-            raise ValueError("before the start of the archive")
+            raise OSError("before the start of the archive")  # zipfile expects this of a file
         self._offset = target
         self._left = max(0, self._size_bytes - target)
         return target

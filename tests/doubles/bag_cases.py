@@ -166,7 +166,10 @@ def _of_097() -> list[BagCase]:
         BagCase("v0.97/warning/relative-path-inside", WARNING, lambda: _listed_as("data/../data/hello.txt"), ".."),
         BagCase("v0.97/warning/made-with-md5sum-tools", WARNING, lambda: _listed_as("*data/hello.txt"), "md5sum"),
         BagCase(
-            "v0.97/warning/filename-normalization", WARNING, lambda: _normalisation(NFD, listed=(NFC,)), "normalisation"
+            "v0.97/warning/filename-normalization",
+            WARNING,
+            lambda: _normalisation(NFD, listed=(NFC,)),
+            "normalisation",
         ),
         BagCase(
             "v0.97/warning/same-filename-listed-twice-with-different-normalization",
@@ -180,7 +183,9 @@ def _of_097() -> list[BagCase]:
             lambda: _normalisation(NFC, listed=(NFC, NFD)),
             "normalisation",
         ),
-        BagCase("v0.97/warning/same-filename-listed-twice-with-the-same-hash", WARNING, lambda: _twice("0.97"), "again"),
+        BagCase(
+            "v0.97/warning/same-filename-listed-twice-with-the-same-hash", WARNING, lambda: _twice("0.97"), "again"
+        ),
         BagCase(
             "v0.97/warning/special-system-files", WARNING, lambda: bag(_SYSTEM, version="0.97"), "made for itself"
         ),
@@ -221,13 +226,17 @@ def _invalid_097() -> list[BagCase]:
         case("same-filename-listed-twice-with-different-hashes", lambda: _twice("0.97", "ab" * 64), "another digest"),
         case("missing-data-file", lambda: changed(bag(version="0.97", info=""), PAGE, None), "not there"),
         case("missing-data-directory", _no_data, "data/"),
-        case("missing-payload-manifest", lambda: changed(bag(version="0.97"), "manifest-sha512.txt", None), "manifest"),
+        case(
+            "missing-payload-manifest", lambda: changed(bag(version="0.97"), "manifest-sha512.txt", None), "manifest"
+        ),
         case("not-fetched", _not_fetched, "http://localhost/1"),
         case("percent-encoded-traversal", _listed("data/%2e%2e/%2e%2e/passwd"), "dangerous"),
         case("twice-encoded-traversal", _listed("data/%252e%252e/%252e%252e/passwd"), "dangerous"),
         case("encoded-absolute-path", _listed("%2Fetc/passwd"), "dangerous"),
         case("backslash-traversal", _listed("data\\..\\..\\x"), "dangerous"),
-        case("unknown-algorithm", lambda: changed(bag(version="0.97"), "manifest-crc32.txt", "0 data/a\n"), "not known"),
+        case(
+            "unknown-algorithm", lambda: changed(bag(version="0.97"), "manifest-crc32.txt", "0 data/a\n"), "not known"
+        ),
         case("digest-too-short", lambda: with_line("abcd  data/page-0001.txt"), "digits"),
         case("digest-not-hexadecimal", lambda: with_line("g" * 32 + "  data/page-0001.txt"), "digits"),
         case("line-without-path", lambda: with_line("ab" * 16), "DIGEST PATH"),
@@ -297,7 +306,9 @@ def _of_10() -> list[BagCase]:
         BagCase("v1.0/warning/tag-file-not-listed", WARNING, lambda: bag() | {"note.txt": b"n"}, "No tag manifest"),
         BagCase("v1.0/warning/weak-algorithm", WARNING, lambda: bag(algorithms=("md5",)), "weak"),
         BagCase("v1.0/warning/repeated-oxum", WARNING, _info("Payload-Oxum: 23.2\nPayload-Oxum: 23.2\n"), "more than"),
-        invalid("same-filename-listed-twice-with-different-hashes", lambda: _twice("1.0", "ab" * 64), "another digest"),
+        invalid(
+            "same-filename-listed-twice-with-different-hashes", lambda: _twice("1.0", "ab" * 64), "another digest"
+        ),
         invalid("same-filename-listed-twice-with-the-same-hash", lambda: _twice("1.0"), "again"),
         invalid("missing-from-manifest", lambda: _partial("1.0"), "not listed in manifest-md5.txt"),
         invalid(
@@ -329,7 +340,9 @@ def _comment(version: str) -> Files:
 def _manifest_unlisted() -> Files:
     files = bag()
     text = files["tagmanifest-sha512.txt"].decode()
-    return files | {"tagmanifest-sha512.txt": "".join(r for r in text.splitlines(True) if " manifest" not in r).encode()}
+    return files | {
+        "tagmanifest-sha512.txt": "".join(r for r in text.splitlines(True) if " manifest" not in r).encode()
+    }
 
 
 CASES = (*_of_old_versions(), *_of_097(), *_invalid_097(), *_out_of_scope(), *_of_10())

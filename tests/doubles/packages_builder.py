@@ -114,7 +114,9 @@ def write_folder(root: Path, files: Mapping[str, bytes]) -> Path:
     return root
 
 
-def write_zip(path: Path, files: Mapping[str, bytes], *, top: str = "bag/", method: int = zipfile.ZIP_DEFLATED) -> Path:
+def write_zip(
+    path: Path, files: Mapping[str, bytes], *, top: str = "bag/", method: int = zipfile.ZIP_DEFLATED
+) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(top + name), content, method)
@@ -122,7 +124,12 @@ def write_zip(path: Path, files: Mapping[str, bytes], *, top: str = "bag/", meth
 
 
 def write_tar(
-    path: Path, files: Mapping[str, bytes], *, top: str = "bag/", extra: Iterable[tarfile.TarInfo] = (), pax: bool = True
+    path: Path,
+    files: Mapping[str, bytes],
+    *,
+    top: str = "bag/",
+    extra: Iterable[tarfile.TarInfo] = (),
+    pax: bool = True,
 ) -> Path:
     """A tar archive; with gzip where the name ends in gz. `extra` are entries without content."""
     form = tarfile.PAX_FORMAT if pax else tarfile.GNU_FORMAT

@@ -1,0 +1,26 @@
+"""`jindang doctor`: what Jindang needs on this machine, what is wrong, and what to do."""
+
+from dataclasses import asdict
+
+import click
+
+from jindang.cli.invocation import Command, Invocation
+
+
+@click.command(cls=Command, name="doctor")
+def command(invocation: Invocation) -> int:
+    """Check Python, tools, configuration, database, tiers, free space, clock and permissions.
+
+    Each line is ok, a warning or wrong, with what to do. The exit code is 4 when something is wrong.
+    """
+    from jindang.doctor import Verdict, examine
+
+    findings = examine(invocation.config_path, lambda: invocation.settings, clock=invocation.clock)
+    for finding in findings:
+        invocation.say(f"{finding.verdict:8} {finding.subject}: {finding.what}")
+        if finding.next_step:
+            invocation.say(f"{'':9}-> {finding.next_step}")
+    wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
+    invocation.say("All is well." if not wrong else f"{len(wrong)} things are wrong.")
+    invocation.answer({"healthy": not wrong, "findings": [asdict(finding) for finding in findings]})
+    return 4 if wrong else 0

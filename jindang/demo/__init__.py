@@ -1,0 +1,1 @@
+"""What `jindang demo` shows: examples to take in, and a package that is refused."""
