@@ -24,7 +24,9 @@ from repository.errors import ConfigError
 
 TierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
-_URL_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@")
+_SQLITE = "sqlite:///"
+_URL_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=")
+_URL_PORT = re.compile(r"://(?:[^/@]*@)?(?:\[[^]/]*\]|[^:/?]*)(?::(\d{1,5}))?(?:[/?]|$)")
 
 
 def _without_spaces(value: object) -> object:
@@ -38,7 +40,10 @@ Size = Annotated[ByteSize, BeforeValidator(_without_spaces)]
 def _from_config_folder(value: Path, info: ValidationInfo) -> Path:
     """Paths in the file are relative to the file's own folder."""
     folder = (info.context or {}).get("folder")
-    return Path(os.path.normpath(folder / value.expanduser())) if folder else value
+    try:
+        return Path(os.path.normpath(folder / value.expanduser())) if folder else value
+    except RuntimeError:
+        raise ValueError(f"{str(value)!r} names the home folder of nobody here; write the whole path") from None
 
 
 class _Section(BaseModel):
@@ -88,16 +93,27 @@ class Database(_Section):
     """Where the catalogue is kept."""
 
     url: DatabaseUrl | None = Field(default=None, examples=["postgresql+psycopg://jindang@localhost/jindang"])
-    """`sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`; by default SQLite in the data folder."""
+    """`sqlite:///PATH` or `postgresql+psycopg://USER@HOST/NAME`; by default SQLite, `catalogue.sqlite` in `data`."""
     password: Secret | None = None
     """The password for PostgreSQL, by reference."""
 
     @field_validator("url")
     @classmethod
-    def _no_password(cls, value: str | None) -> str | None:
-        if value and _URL_PASSWORD.search(value):
+    def _usable(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not value:
+            return value
+        if value.startswith("sqlite:"):
+            path = value.removeprefix(_SQLITE)
+            if path in (value, "", ":memory:") or "?" in path:
+                raise ValueError("a catalogue needs a file of its own: `sqlite:///PATH`")
+            return f"{_SQLITE}{_from_config_folder(Path(path), info)}"
+        if _URL_PASSWORD.search(value):
             raise ValueError("a password may not stand in the URL; put a reference under `password`")
-        return value.replace("postgresql://", "postgresql+psycopg://", 1) if value else value
+        if not _URL_PORT.search(value):
+            raise ValueError(
+                "the port is not a number, or the URL not of the form postgresql+psycopg://USER@HOST/NAME"
+            )
+        return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 class Tier(_Section):

@@ -1,5 +1,7 @@
 """Reading `jindang.yaml`: every problem at once, each with its line, its path and what is allowed there."""
 
+import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,15 +23,16 @@ def load_settings(path: Path) -> Settings:
         ConfigError: it cannot be read, or is wrong; `problems` has everything that is wrong, in the file's order.
     """
     root = _read_yaml(path)
-    duplicates = list(_duplicate_keys(root))
     if root is None or not isinstance(root, yaml.MappingNode):
         raise ConfigError(
             "The configuration is not a list of settings (`key: value`)",
             where=path,
             problems=("see `jindang config schema`, or make a sample with `jindang init`",),
         )
+    values = _construct(root, path)
+    duplicates = list(_duplicate_keys(root))
     try:
-        settings = Settings.model_validate(_construct(root), context={"folder": path.resolve().parent})
+        settings = Settings.model_validate(values, context={"folder": path.resolve().parent})
     except ValidationError as error:
         found = [_problem(root, details) for details in error.errors(include_url=False)]
     else:
@@ -48,7 +51,7 @@ def _read_yaml(path: Path) -> yaml.Node | None:
         raise ConfigError(
             "The configuration file cannot be read",
             where=path,
-            problems=(f"{error.strerror}; make one with `jindang init DIR`, or name another with --config",),
+            problems=(f"{error.strerror}; name another with --config, or make one with `jindang init DIR`",),
         ) from error
     if len(data) > MAX_CONFIG_BYTES:
         raise ConfigError("The configuration file is larger than 1 MiB", where=path)
@@ -60,12 +63,15 @@ def _read_yaml(path: Path) -> yaml.Node | None:
         raise ConfigError("The configuration file is not YAML", where=path, problems=(str(error),)) from error
 
 
-def _construct(root: yaml.MappingNode) -> Any:
+def _construct(root: yaml.MappingNode, path: Path) -> Any:
     loader = yaml.SafeLoader("")
     try:
-        return loader.construct_document(root)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError("The configuration file is not YAML", problems=(str(error),)) from error
+        values = loader.construct_document(root)
+        json.dumps(values, default=str)  # an anchor inside itself has no end
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError("The configuration file cannot be used", where=path, problems=(str(error),)) from error
+    else:
+        return values
     finally:
         loader.dispose()
 
@@ -109,22 +115,40 @@ def _child(node: yaml.Node, part: int | str) -> yaml.Node | None:
 
 def _explain(details: ErrorDetails) -> str:
     """What is wrong and what is allowed, in a sentence without pydantic's terms."""
-    given, location = details["input"], details["loc"]
-    context = details.get("ctx", {})
+    location, context = details["loc"], details.get("ctx", {})
+    given = "nothing" if details["input"] is None else textwrap.shorten(repr(details["input"]), 80)
     match details["type"]:
+        case "value_error":
+            return str(context.get("error"))
         case "extra_forbidden":
             allowed = ", ".join(sorted(_schema_at(location[:-1]).get("properties", {})))
             return f"there is no such setting here; allowed are {allowed}"
         case "missing":
             return f"this setting is missing: {_schema_at(location).get('description', '')}"
-        case "literal_error":
-            return f"{given!r} is not allowed; allowed are {context.get('expected')}"
         case "string_pattern_mismatch":
-            return f"{given!r} does not have the right form: {_schema_at(location).get('description')}"
-        case "value_error":
-            return str(context.get("error"))
-        case _:
-            return f"{given!r} is not allowed: {details['msg'][0].lower()}{details['msg'][1:]}"
+            return f"{given} does not have the right form: {_schema_at(location).get('description')}"
+        case kind:
+            message = f"{details['msg'][0].lower()}{details['msg'][1:]}"
+            return f"{given} is not allowed; {_ALLOWED[kind].format_map(context) if kind in _ALLOWED else message}"
+
+
+_ALLOWED = {
+    "literal_error": "allowed are {expected}",
+    "string_type": 'give text; a number in quotes, as "120000"',
+    "string_too_short": "give a text that is not empty",
+    "int_type": "give a whole number",
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "byte_size": "give a number of bytes, with a unit if you like: `2 TiB`",
+    "byte_size_unit": "give a number of bytes, with a unit if you like: `2 TiB`",
+    "path_type": "give a path",
+    "tuple_type": "give a list: one entry on each line, beginning with `- `",
+    "model_type": "give settings of its own, each as `key: value`",
+    "model_attributes_type": "give settings of its own, each as `key: value`",
+}
+"""pydantic's name of the mistake -> what is allowed, with words from pydantic's context."""
 
 
 def _schema_at(location: tuple[int | str, ...]) -> dict[str, Any]:

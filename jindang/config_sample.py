@@ -12,8 +12,9 @@ from jindang.config import Settings
 from repository.durable import tier_errors, write_durable_file
 
 _HEADER = """\
-# The configuration of a Jindang repository. Settings that begin with # have their default value.
-# Paths are relative to this file. `jindang config check` says whether all is well.
+# The configuration of a Jindang repository. Paths are relative to this file.
+# A setting behind a # without a space, as #data, is not in force: it shows its default, or an example where it has
+# none. Take the # away to change it, and from the line of its section too. Then run `jindang config check`.
 """
 
 
@@ -31,7 +32,7 @@ def write_sample(path: Path, *, code: str, name: str) -> bool:
 def sample(*, code: str, name: str) -> str:
     """The text of the sample."""
     given = {"institution": {"code": code, "name": name}, "tiers": [{"name": "primary", "path": "primary"}]}
-    return _HEADER + "\n".join(_lines(Settings, given, indent=""))
+    return _HEADER + "\n".join(_lines(Settings, given, indent="")) + "\n"
 
 
 def _lines(model: type[BaseModel], given: dict[str, Any], *, indent: str) -> Iterator[str]:
@@ -46,17 +47,12 @@ def _lines(model: type[BaseModel], given: dict[str, Any], *, indent: str) -> Ite
                 yield f"{indent}  -"
                 yield from lines
         elif section is not None and (isinstance(value, dict) or value is None):
-            yield f"{indent}{key}:" if value else f"{indent}# {key}:"
-            inner = _lines(section, value or {}, indent=f"{indent}  ")
-            yield from inner if value else (_comment(line) for line in inner)
+            yield f"{indent}{key}:" if value else f"{indent}#{key}:"
+            yield from _lines(section, value or {}, indent=f"{indent}  ")
         elif value is not None:
             yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
         else:
-            yield f"{indent}# {key}: {_default(field)}"
-
-
-def _comment(line: str) -> str:
-    return line if line.lstrip().startswith("#") else f"# {line}"
+            yield f"{indent}#{key}: {_default(field)}"
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:

@@ -51,9 +51,15 @@ def examine(config: Path, read_settings: "Callable[[], Settings]", *, clock: Clo
     try:
         settings = read_settings()
     except RepositoryError as error:
-        return [*findings, Finding(verdict=Verdict.WRONG, subject="configuration", what=str(error))]
+        return [*findings, _wrong("configuration", error)]
     findings.append(Finding(verdict=Verdict.OK, subject="configuration", what=str(config)))
     return [*findings, *_folders(settings), *_vault(settings, clock)]
+
+
+def _wrong(subject: str, error: RepositoryError) -> Finding:
+    """An error as a finding; its next step stands apart from the rest of it."""
+    what = str(error).removesuffix(f"\n  Next step: {error.next_step}")
+    return Finding(verdict=Verdict.WRONG, subject=subject, what=what, next_step=error.next_step)
 
 
 def _python() -> Iterator[Finding]:
@@ -113,12 +119,13 @@ def _clock(clock: Clock) -> Iterator[Finding]:
 def _folders(settings: "Settings") -> Iterator[Finding]:
     for subject, folder in (("data folder", settings.data), *((f"tier {t.name}", t.path) for t in settings.tiers)):
         if not folder.is_dir():
-            yield Finding(
-                verdict=Verdict.WRONG,
-                subject=subject,
-                what=f"{folder} is not there",
-                next_step="mount it, or make a new one with `jindang init`",
-            )
+            if folder == settings.data:  # the check of a tier tells by itself that it is not there
+                yield Finding(
+                    verdict=Verdict.WRONG,
+                    subject=subject,
+                    what=f"{folder} is not there",
+                    next_step="mount it, or make a new one with `jindang init`",
+                )
         elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             yield Finding(
                 verdict=Verdict.WRONG,
@@ -139,7 +146,7 @@ def _vault(settings: "Settings", clock: Clock) -> Iterator[Finding]:
                 yield from _tier(vault, tier)
             yield from _interrupted(vault)
     except RepositoryError as error:
-        yield Finding(verdict=Verdict.WRONG, subject="catalogue", what=error.what, next_step=error.next_step)
+        yield _wrong("catalogue", error)
 
 
 def _events(vault: "Vault", clock: Clock) -> Iterator[Finding]:
@@ -158,7 +165,7 @@ def _tier(vault: "Vault", tier: "Tier") -> Iterator[Finding]:
     try:
         usage = vault.tier(tier).usage()
     except TierError as error:
-        yield Finding(verdict=Verdict.WRONG, subject=subject, what=str(error), next_step=error.next_step)
+        yield _wrong(subject, error)
         return
     low = usage.free_bytes < LOW_SPACE_SHARE * usage.total_bytes
     full = usage.free_bytes <= vault.settings.ingest.reserve_bytes

@@ -1,14 +1,17 @@
 """The opened repository: the one place where configuration, catalogue and tiers are put together."""
 
+import contextlib
 import getpass
 import subprocess
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from jindang import __version__
 from jindang.config import Secret, Settings, Tier
 from repository.catalog.catalog import Catalog
-from repository.errors import ConfigError, NotFoundError
+from repository.durable import tier_errors
+from repository.errors import ConfigError, NotFoundError, TierError
 from repository.ingest.request import IngestRules
 from repository.model import ObjectId, ObjectRecord
 from repository.packages.package import Limits
@@ -52,7 +55,8 @@ class Vault:
     def find(self, identifier: str) -> ObjectRecord:
         """An object by its URI or its readable identifier. Raises NotFoundError."""
         object_id = ObjectId.parse(identifier, prefix=self.prefix)
-        record = self.catalog.find_object(object_id)
+        # an object that was taken in under another prefix is known by its whole URI
+        record = self.catalog.find_object(object_id) or self.catalog.find_object(ObjectId(identifier))
         if record is None:
             raise NotFoundError(
                 "There is no such object", where=identifier, next_step="`jindang list` shows what there is"
@@ -91,16 +95,59 @@ def open_catalog(settings: Settings) -> Catalog:
 def create_vault(settings: Settings) -> None:
     """Make what is missing: data folder, catalogue, tiers. Nothing that is there is changed.
 
+    A tier that the catalogue knows is never made again: where it is missing, a disk is not mounted.
+
     Raises:
         TierError, CatalogError: something cannot be made, or something else is in its place.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    with _created_catalog(settings) as catalog:
+        known = catalog.tier_uuids()
+        for tier in settings.tiers:
+            if tier.name in known:
+                open_disk_tier(tier.path, name=tier.name, uuid=known[tier.name])
+            else:
+                made = create_disk_tier(tier.path, name=tier.name, institution=settings.institution.code)
+                catalog.register_tier(tier.name, uuid=made.identity.uuid, kind=tier.kind)
+
+
+def create_catalog(settings: Settings, *, needed: Tier) -> list[TierError]:
+    """Make the data folder and the catalogue where they are missing, and make the tiers that are there known to it.
+
+    No tier is made: a catalogue that was lost is to be read from a tier that has the records.
+
+    Args:
+        settings: the configuration.
+        needed: the tier that must be there.
+
+    Returns: why each other tier could not be made known.
+
+    Raises:
+        TierError, CatalogError: the needed tier is not there, or the catalogue cannot be made.
+    """
+    open_disk_tier(needed.path, name=needed.name)
+    missing = []
+    with _created_catalog(settings) as catalog:
+        known = catalog.tier_uuids()
+        for tier in settings.tiers:
+            try:
+                found = open_disk_tier(tier.path, name=tier.name, uuid=known.get(tier.name))
+            except TierError as error:
+                if tier == needed:
+                    raise
+                missing.append(error)
+            else:
+                catalog.register_tier(tier.name, uuid=found.identity.uuid, kind=tier.kind)
+    return missing
+
+
+@contextlib.contextmanager
+def _created_catalog(settings: Settings) -> Iterator[Catalog]:
+    with tier_errors(settings.data):
+        settings.data.mkdir(parents=True, exist_ok=True)
     catalog = open_catalog(settings)
     try:
         catalog.create()
-        for tier in settings.tiers:
-            made = create_disk_tier(tier.path, name=tier.name, institution=settings.institution.code)
-            catalog.register_tier(tier.name, uuid=made.identity.uuid, kind=tier.kind)
+        yield catalog
     finally:
         catalog.close()
 

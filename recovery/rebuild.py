@@ -1,13 +1,14 @@
 """Making the catalogue again from what lies on a tier, and comparing the two."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from operator import attrgetter
 
 from repository.aip import describe_object, ingestion_events
 from repository.catalog.catalog import Catalog
 from repository.durable import FileSystemSync, tier_errors
-from repository.errors import InventoryError, RepositoryError
+from repository.errors import IntegrityError, InventoryError, RepositoryError
 from repository.model import ObjectRecord
 from repository.ocfl.inventory import read_sidecar, sidecar_name
 from repository.ocfl.object import read_inventory
@@ -46,13 +47,27 @@ def rebuild_catalog(catalog: Catalog, root: StorageRoot, *, tier: str, stop: Sto
             try:
                 root.complete_version(object_path, session.new_folder(), sync)
                 with tier_errors(object_root):
-                    batch.append(describe_object(object_root, object_path, read_inventory(object_root)))
+                    record = describe_object(object_root, object_path, read_inventory(object_root))
+                _require_place(root, record)
+                batch.append(record)
             except RepositoryError as error:
                 yield RebuiltObject(object_path=object_path, error=error)
             if len(batch) >= BATCH:
                 yield from _record(catalog, batch, tier=tier)
                 batch = []
         yield from _record(catalog, batch, tier=tier)
+
+
+def _require_place(root: StorageRoot, record: ObjectRecord) -> None:
+    """An object belongs where the layout puts it; a copy under another name is not a second object."""
+    expected = root.object_path(record.id.uri)
+    if record.object_path != expected:
+        raise IntegrityError(
+            "An object lies where it does not belong",
+            where=root.object_root(record.object_path),
+            why=f"it is {record.id}, whose place is {expected}",
+            next_step="if it is a copy that was made by hand, move it away from the tier",
+        )
 
 
 def _record(catalog: Catalog, batch: list[ObjectRecord], *, tier: str) -> Iterator[RebuiltObject]:
@@ -103,9 +118,21 @@ def compare_catalog(catalog: Catalog, root: StorageRoot, *, stop: StopToken) -> 
     while row is not None:
         yield CatalogFinding(difference=Difference.NOT_ON_STORAGE, where=str(row[1]))
         row = next(known, None)
-    totals, tiers = catalog.recount()
-    if totals != catalog.totals() or tiers != [tier for tier in catalog.tier_totals() if tier.copies]:
-        yield CatalogFinding(difference=Difference.COUNTERS, where=catalog.where, detail=f"counted: {totals}")
+    yield from _compare_counters(catalog)
+
+
+def _compare_counters(catalog: Catalog) -> Iterator[CatalogFinding]:
+    (totals, tiers), kept = catalog.recount(), catalog.totals()
+    for counter in fields(totals):
+        counted, noted = getattr(totals, counter.name), getattr(kept, counter.name)
+        if counted != noted:
+            detail = f"{counter.name}: {noted:,}, counted {counted:,}"
+            yield CatalogFinding(difference=Difference.COUNTERS, where=catalog.where, detail=detail)
+    by_name = attrgetter("tier", "state")
+    noted_tiers = sorted((tier for tier in catalog.tier_totals() if tier.copies), key=by_name)
+    if sorted(tiers, key=by_name) != noted_tiers:
+        detail = f"copies on tiers: {noted_tiers}, counted {tiers}"
+        yield CatalogFinding(difference=Difference.COUNTERS, where=catalog.where, detail=detail)
 
 
 def _compare_object(root: StorageRoot, path: str, name: str, digest: str) -> Iterator[CatalogFinding]:

@@ -9,6 +9,7 @@ All that the catalogue knows of an object can be made from its inventory and `me
 """
 
 import json
+import unicodedata
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,9 @@ PAYLOAD = "data/"
 METADATA_PATH = "metadata/object.json"
 CHECK_REPORT_PATH = "metadata/check-report.json"
 MAX_METADATA_BYTES = 16 << 20
+
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that no line of text has: control characters, lone surrogates, ends of lines."""
 
 METADATA_KEYS = (
     "title",
@@ -82,7 +86,7 @@ def _text(value: object) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise ValueError("give text")  # noqa: TRY004 - a value that a person gave
     text = str(value).strip()
-    if not text or len(text) > 2000 or any(ord(c) < 32 for c in text):  # noqa: PLR2004
+    if not text or len(text) > 2000 or any(unicodedata.category(c) in _UNWRITABLE for c in text):  # noqa: PLR2004
         raise ValueError("give 1 to 2000 characters on one line")
     return text
 
@@ -107,7 +111,14 @@ def _choice(kind: type[Retention | SecurityClass | OpeningStatus]) -> Any:
 def _fields(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError("give a list of `name: text`")  # noqa: TRY004 - a value that a person gave
-    return {_text(key): _text(text) for key, text in value.items()}
+    found = {}
+    for key, text in value.items():
+        try:
+            if text is not None:
+                found[_text(key)] = _text(text)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return found
 
 
 _PARSERS: dict[str, Any] = {
@@ -163,10 +174,7 @@ def describe_object(object_root: Path, object_path: str, stored: StoredInventory
         OSError: the storage could not be read.
     """
     inventory = stored.inventory
-    sizes = {**inventory.sizes()}
-    for path in inventory.digests_by_content_path():
-        if path not in sizes:  # an object that was not made by Jindang
-            sizes[path] = (object_root / path).stat().st_size
+    sizes = content_sizes(object_root, inventory)
     digests = {inventory.head: stored.digest}
     for number in inventory.versions:
         if number not in digests:
@@ -187,6 +195,15 @@ def describe_object(object_root: Path, object_path: str, stored: StoredInventory
             for number in sorted(inventory.versions)
         ),
     )
+
+
+def content_sizes(object_root: Path, inventory: Inventory) -> dict[str, int]:
+    """Content path -> bytes, of every file in the inventory, as the file system has it.
+
+    Raises:
+        OSError: a file is not there.
+    """
+    return {path: (object_root / path).stat().st_size for paths in inventory.manifest.values() for path in paths}
 
 
 def version_record(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import BinaryIO
 
 from repository.aip import PAYLOAD
 from repository.durable import FileSystemSync, remove_tree, rename_new, tier_errors
@@ -102,8 +103,12 @@ def _copy(object_root: Path, inventory: Inventory, number: VersionNumber, target
         hasher = MultiHasher([inventory.digest_algorithm])
         file_path = target / logical_path
         file_path.parent.mkdir(parents=True, exist_ok=True)
-        with open_content(object_root, content_path) as source, file_path.open("xb", buffering=0) as file:
-            copy_and_hash(source, _whole_write(file.fileno()), hasher, stop=stop, buffer=buffer)
+        with (
+            _open_stored(object_root, content_path) as source,
+            file_path.open("xb", buffering=0) as file,
+            tier_errors(object_root / content_path),  # a failed read does not say where; _whole_write does
+        ):
+            copy_and_hash(source, _whole_write(file.fileno(), file_path), hasher, stop=stop, buffer=buffer)
         found = hasher.digests()[inventory.digest_algorithm]
         if found != digest:
             raise IntegrityError(
@@ -117,10 +122,22 @@ def _copy(object_root: Path, inventory: Inventory, number: VersionNumber, target
     return payload_bytes
 
 
-def _whole_write(fd: int) -> Callable[[memoryview], None]:
+def _open_stored(object_root: Path, content_path: str) -> BinaryIO:
+    try:
+        return open_content(object_root, content_path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IntegrityError(
+            "A stored file is missing",
+            where=object_root / content_path,
+            next_step="restore the object from another copy; the export was given up",
+        ) from error
+
+
+def _whole_write(fd: int, path: Path) -> Callable[[memoryview], None]:
     def write(chunk: memoryview) -> None:
-        while len(chunk):
-            chunk = chunk[os.write(fd, chunk) :]
+        with tier_errors(path):
+            while len(chunk):
+                chunk = chunk[os.write(fd, chunk) :]
 
     return write
 

@@ -38,13 +38,17 @@ class ObjectId:
             InvalidInputError: it is empty, too long, or has control characters in it.
         """
         text = text.strip()
-        local = unquote(text[len(prefix) :]) if text.startswith(prefix) else text
-        local = unicodedata.normalize("NFC", local)
-        if not local or len(local.encode()) > MAX_IDENTIFIER_BYTES or _CONTROL.search(local):
+        try:
+            local = unquote(text[len(prefix) :], errors="strict") if text.startswith(prefix) else text
+            local = unicodedata.normalize("NFC", local)
+            usable = 0 < len(local.encode()) <= MAX_IDENTIFIER_BYTES and not _CONTROL.search(local)
+        except UnicodeError:
+            usable = False
+        if not usable:
             raise InvalidInputError(
                 "This cannot be the identifier of an object",
                 where=repr(text),
-                why=f"it is empty, longer than {MAX_IDENTIFIER_BYTES} bytes, or has control characters",
+                why=f"it is empty, longer than {MAX_IDENTIFIER_BYTES} bytes, not UTF-8, or has control characters",
                 next_step="give another one with --id or in the metadata file",
             )
         return cls(prefix + quote(local, safe=_LOCAL_SAFE))

@@ -1,9 +1,10 @@
 """The command line: one command in each file, imported when it is called, so that `--help` is there at once."""
 
 import importlib
-import json
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -81,7 +82,31 @@ def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code."""
     invocation = Invocation()
     try:
-        _stop_on_signals(invocation)
+        return _run(arguments, invocation)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted; what was acknowledged is safe", err=True)
+        return 130
+    except BrokenPipeError:  # the reader has gone, as with `| head`; nothing more can be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except RepositoryError as error:
+        return _tell(error, invocation)
+    except Exception as error:  # noqa: BLE001 - the last resort: a fault is told in words too
+        if invocation.verbose:
+            traceback.print_exc()
+        return _tell(
+            RepositoryError(
+                "Something went wrong that Jindang did not expect; what was acknowledged is safe",
+                why=f"{type(error).__name__}: {error}",
+                next_step="run it again with --verbose, and report this with what it says",
+            ),
+            invocation,
+        )
+
+
+def _run(arguments: list[str], invocation: Invocation) -> int:
+    _stop_on_signals(invocation)
+    try:
         with jindang.make_context("jindang", arguments, obj=invocation) as ctx:
             result = ctx.command.invoke(ctx)
     except click.exceptions.Exit as error:
@@ -89,18 +114,14 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted; what was acknowledged is safe", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
-    except RepositoryError as error:
-        if "--json" in arguments:
-            click.echo(json.dumps(error.as_json(), ensure_ascii=False, indent=1))
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _tell(error: RepositoryError, invocation: Invocation) -> int:
+    """An error for people, and for machines when they asked; returns its exit code."""
+    invocation.answer(error.as_json())
+    click.echo(f"Error: {error}", err=True)
+    return error.exit_code
 
 
 def _stop_on_signals(invocation: Invocation) -> None:

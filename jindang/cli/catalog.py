@@ -25,9 +25,9 @@ def check(invocation: Invocation) -> int:
         findings = list(compare_catalog(vault.catalog, vault.primary.root, stop=stop))
         objects = vault.catalog.totals().objects
     invocation.table(("difference", "where", "detail"), [(f.difference, f.where, f.detail) for f in findings])
-    if findings:
-        invocation.say(f"{len(findings):,} differences; `jindang catalog rebuild` adds what the catalogue lacks")
-    else:
+    for difference in dict.fromkeys(finding.difference for finding in findings):
+        invocation.say(f"{difference}: {_NEXT_STEPS[difference]}")
+    if not findings:
         invocation.say(f"The catalogue and the tier agree on {objects:,} objects")
     invocation.answer({"agree": not findings, "objects": objects, "findings": [asdict(f) for f in findings]})
     return 1 if findings else 0
@@ -42,13 +42,14 @@ def rebuild(invocation: Invocation, tier_name: str | None) -> int:
     changed, nothing on the tier is lost, and it can be run again after a kill. The exit code is 1 when an object
     could not be read; it is named, and the others are recorded.
     """
-    from jindang.vault import create_vault
+    from jindang.vault import create_catalog
     from recovery.rebuild import rebuild_catalog
     from repository.ingest.recover import recover
 
     settings = invocation.settings
     tier_settings = settings.tier(tier_name) if tier_name else settings.primary
-    create_vault(settings)
+    for missing in create_catalog(settings, needed=tier_settings):
+        click.echo(f"warning: {missing}", err=True)
     recorded, bad = 0, []
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
@@ -79,3 +80,14 @@ def upgrade(invocation: Invocation) -> int:
     invocation.say(f"{catalog.where}: up to date")
     invocation.answer({"catalogue": catalog.where, "upgraded": True})
     return 0
+
+
+_NEXT_STEPS = {
+    "not on storage": "look for the object on another tier and in a backup; the catalogue is not to be changed",
+    "not in the catalogue": "`jindang catalog rebuild` adds it",
+    "another version on storage": "`jindang show` and `jindang ocfl validate` say what is there; a newer version is "
+    "added by `jindang catalog rebuild`, an older or an altered one is restored from another copy",
+    "unreadable": "`jindang ocfl validate` says what is wrong; restore the object from another copy",
+    "the catalogue's counters are wrong": "move the database away and run `jindang catalog rebuild`",
+}
+"""Difference -> what to do about it."""

@@ -1,7 +1,6 @@
 """`jindang demo`: a repository of its own, from the deposit to the proof, with the commands that an operator types."""
 
 import filecmp
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from jindang.cli.invocation import Command, Invocation
 
 EXAMPLES = Path(__file__).parent.parent / "demo"
+INTERRUPTED = 130
 EXPORTED = "J019-WS·2015·D30-003-005"
 
 
@@ -96,6 +96,8 @@ class _Show:
         self._invocation.say(click.style(f"$ jindang {shlex.join(shown)}", fg="cyan"))
         quiet = ["--quiet"] if self._invocation.quiet or self._invocation.as_json else []
         code = run([*arguments, *config, *quiet])
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         if code != expected:
             self.failures += 1
             click.echo(f"This should have ended with exit code {expected}, and ended with {code}", err=True)
@@ -104,7 +106,7 @@ class _Show:
         """Compare two folders, byte for byte."""
         names = sorted(entry.name for entry in deposited.iterdir())
         _, differing, missing = filecmp.cmpfiles(deposited, exported, names, shallow=False)
-        extra = set(os.listdir(exported)) - set(names)
+        extra = {entry.name for entry in exported.iterdir()} - set(names)
         if differing or missing or extra:
             self.failures += 1
             click.echo(f"NOT equal: {', '.join([*differing, *missing, *sorted(extra)])}", err=True)

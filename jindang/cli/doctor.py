@@ -21,6 +21,7 @@ def command(invocation: Invocation) -> int:
         if finding.next_step:
             invocation.say(f"{'':9}-> {finding.next_step}")
     wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
-    invocation.say("All is well." if not wrong else f"{len(wrong)} things are wrong.")
+    warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
+    invocation.say(f"Wrong: {len(wrong)}, warnings: {warnings}" if wrong or warnings else "All is well.")
     invocation.answer({"healthy": not wrong, "findings": [asdict(finding) for finding in findings]})
     return 4 if wrong else 0

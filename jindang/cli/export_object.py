@@ -1,10 +1,14 @@
 """`jindang export`: write an object to a folder or a bag."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from jindang.cli.invocation import Command, Invocation
+
+if TYPE_CHECKING:
+    from jindang.vault import Vault
 
 
 @click.command(cls=Command, name="export")
@@ -31,6 +35,7 @@ def command(invocation: Invocation, identifier: str, destination: Path, *, numbe
 
     with invocation.open_vault() as vault:
         record = vault.find(identifier)
+        _refuse_tier(vault, destination)
         object_root = vault.primary.root.object_root(record.object_path)
         inventory = read_inventory(object_root).inventory
         exported = export_version(
@@ -59,3 +64,14 @@ def command(invocation: Invocation, identifier: str, destination: Path, *, numbe
         }
     )
     return 0
+
+
+def _refuse_tier(vault: "Vault", destination: Path) -> None:
+    """An export inside a tier would make it an invalid storage root."""
+    from repository.errors import InvalidInputError
+
+    for tier in vault.settings.tiers:
+        if destination.resolve().is_relative_to(tier.path.resolve()):
+            raise InvalidInputError(
+                "The destination lies inside a tier", where=destination, next_step="name a folder outside of all tiers"
+            )

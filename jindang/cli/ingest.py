@@ -1,7 +1,7 @@
 """`jindang ingest`: take in packages."""
 
 import contextlib
-import json
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jindang.cli.invocation import Command, Invocation
+from jindang.cli.invocation import Command, Invocation, json_text
+from repository.errors import InvalidInputError, RepositoryError
 
 if TYPE_CHECKING:
     from repository.ingest.request import Format, IngestOutcome, IngestRequest
@@ -56,7 +57,7 @@ def command(
     """
     from repository.ingest.run import IngestRun
 
-    requests = make_requests(packages, identifier=identifier, meta=meta, package_format=package_format)
+    requests, refused = make_requests(packages, identifier=identifier, meta=meta, package_format=package_format)
     with invocation.open_vault() as vault:
         run = IngestRun(
             vault.catalog,
@@ -68,35 +69,59 @@ def command(
             stop=invocation.begin_long_work(),
             dry_run=dry_run,
         )
-        outcomes: list[dict[str, Any]] = []
-        counts: Counter[str] = Counter()
-        for outcome in _with_progress(invocation, run, requests):
-            plain = _plain(outcome)
-            counts[outcome.status] += 1
-            if invocation.as_json or not outcome.is_acknowledged:
-                outcomes.append(plain)
-            _tell(invocation, outcome, dry_run=dry_run)
-        bad = [plain for plain in outcomes if "error" in plain]
-        report = None if dry_run or not bad else _write_report(vault.settings.data / "reports", bad, invocation)
-    said = ", ".join(f"{status}: {count:,}" for status, count in sorted(counts.items()))
-    invocation.say(f"{'Would be: ' if dry_run else ''}{said}")
-    if report:
-        invocation.say(f"What was not taken in, and why: {report}")
-    invocation.answer({"dry_run": dry_run, "counts": counts, "packages": outcomes, "report": report and str(report)})
-    return _exit_code(bad)
+        tally = _Tally(invocation, dry_run=dry_run)
+        try:
+            for outcome in itertools.chain(refused, _with_progress(invocation, run, requests)):
+                tally.add(outcome)
+        except RepositoryError as error:
+            tally.cut_off = error
+        return tally.end(vault.settings.data / "reports")
+
+
+class _Tally:
+    """Tells each outcome as it comes, and all of them at the end."""
+
+    def __init__(self, invocation: Invocation, *, dry_run: bool) -> None:
+        self._invocation, self._dry_run = invocation, dry_run
+        self._counts: Counter[str] = Counter()
+        self._packages: list[dict[str, Any]] = []
+        self.cut_off: RepositoryError | None = None
+        """Why the run ended before its packages did."""
+
+    def add(self, outcome: "IngestOutcome") -> None:
+        """Tell one; without --json only those that went wrong are kept."""
+        self._counts[outcome.status] += 1
+        if self._invocation.as_json or not outcome.is_acknowledged:
+            self._packages.append(_plain(outcome))
+        _tell(self._invocation, outcome, dry_run=self._dry_run)
+
+    def end(self, reports: Path) -> int:
+        """Tell what it came to, write the report of what went wrong, and give the exit code."""
+        bad = [plain for plain in self._packages if "error" in plain]
+        report = None if self._dry_run or not bad else _write_report(reports, bad, self._invocation)
+        said = ", ".join(f"{status}: {count:,}" for status, count in sorted(self._counts.items()))
+        self._invocation.say(f"{'Would be: ' if self._dry_run else ''}{said or 'nothing was done'}")
+        if report:
+            self._invocation.say(f"What was not taken in, and why: {report}")
+        answer = {"dry_run": self._dry_run, "counts": self._counts, "packages": self._packages}
+        cut_off = self.cut_off and {"cut_off": self.cut_off.as_json()}
+        self._invocation.answer({**answer, "report": report and str(report), **(cut_off or {})})
+        if self.cut_off is not None:
+            click.echo(f"Error: {self.cut_off}", err=True)
+            return self.cut_off.exit_code
+        return _exit_code(bad)
 
 
 def make_requests(
     packages: Sequence[Path], *, identifier: str | None, meta: Path | None, package_format: "Format"
-) -> "list[IngestRequest]":
-    """One request for each package, with the metadata that belongs to it.
+) -> "tuple[list[IngestRequest], list[IngestOutcome]]":
+    """One request for each package, with the metadata that belongs to it; or its refusal, when that cannot be used.
 
     Raises:
-        InvalidInputError: the metadata file cannot be used, or cannot belong to these packages.
+        InvalidInputError: the metadata file named with --meta cannot be used, or cannot belong to these packages.
     """
-    from repository.errors import InvalidInputError
-    from repository.ingest.metadata_file import metadata_beside, read_metadata_file
-    from repository.ingest.request import IngestRequest
+    from repository.ingest.metadata_file import read_metadata_file
+    from repository.ingest.request import IngestOutcome, IngestRequest, IngestStatus
 
     given = read_metadata_file(meta) if meta else {}
     shared = given.get("", {})
@@ -106,25 +131,49 @@ def make_requests(
             where=identifier or meta,
             next_step="name one package, or give a CSV file with a column `identifier`",
         )
-    unknown = set(given) - {""} - {package.name for package in packages}
-    if unknown and len(unknown) == len(given):
+    if given and "" not in given and not given.keys() & {package.absolute().name for package in packages}:
         raise InvalidInputError(
             "The metadata file has none of these packages", where=meta, next_step="compare its column `package`"
         )
-    requests = []
+    requests, refused = [], []
     for package in packages:
-        beside = None if meta else metadata_beside(package)
-        values = given.get(package.name, shared) if meta else read_metadata_file(beside)[""] if beside else {}
+        try:
+            values, source = _metadata_of(package, meta, given)
+        except InvalidInputError as error:
+            refused.append(IngestOutcome(source=package, status=IngestStatus.REFUSED, error=error))
+            continue
         requests.append(
             IngestRequest(
                 source=package,
                 format=package_format,
                 identifier=identifier,
                 metadata=values,
-                metadata_source=meta or beside,
+                metadata_source=source,
             )
         )
-    return requests
+    return requests, refused
+
+
+def _metadata_of(
+    package: Path, meta: Path | None, given: dict[str, dict[str, Any]]
+) -> tuple[dict[str, Any], Path | None]:
+    """What is said of a package, and in which file."""
+    from repository.ingest.metadata_file import metadata_beside, read_metadata_file
+
+    if meta is None:
+        beside = metadata_beside(package)
+        return (read_metadata_file(beside)[""] if beside else {}), beside
+    if "" in given:
+        return given[""], meta
+    name = package.absolute().name
+    if name not in given:
+        raise InvalidInputError(
+            "The metadata file has no row for this package",
+            where=meta,
+            why=f"no `package` is {name!r}",
+            next_step="add a row with the name of the folder or archive, or take this package in without --meta",
+        )
+    return given[name], meta
 
 
 def _with_progress(
@@ -180,12 +229,13 @@ def _write_report(folder: Path, bad: list[dict[str, Any]], invocation: Invocatio
     path = folder / f"ingest-{stamp}.json"
     with tier_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_durable_file(path, json.dumps({"packages": bad}, ensure_ascii=False, indent=1).encode())
+        write_durable_file(path, json_text({"packages": bad}).encode())
     return path
 
 
 def _exit_code(bad: list[dict[str, Any]]) -> int:
-    """4 when a tier or tool failed, since trying again helps; else 1 when a package was refused."""
-    if any(plain["status"] == "failed" and plain["exit_code"] == 4 for plain in bad):  # noqa: PLR2004
-        return 4
-    return 1 if bad else 0
+    """5 when an object in the repository is damaged; else 4 when a tier or tool failed, since trying again helps;
+    else 1 when a package was refused.
+    """
+    failed = {plain["exit_code"] for plain in bad if plain["status"] == "failed"}
+    return next((code for code in (5, 4) if code in failed), 1 if bad else 0)

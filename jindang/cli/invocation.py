@@ -81,7 +81,7 @@ class Invocation:
     def answer(self, document: dict[str, Any]) -> None:
         """The one JSON document of --json."""
         if self.as_json:
-            click.echo(json.dumps(document, ensure_ascii=False, indent=1, default=str))
+            click.echo(json_text(document))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
         """A table for people; nothing with --json or -q."""
@@ -98,6 +98,12 @@ class Invocation:
             table.add_row(*(_cell(value) for value in row))
         width = None if sys.stdout.isatty() else 1000
         Console(width=width, highlight=False, markup=False).print(table)
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """JSON that people can read too; a file name that is not UTF-8 keeps its bytes as escapes."""
+    text = json.dumps(document, ensure_ascii=False, indent=1, default=str)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _cell(value: object) -> str:

@@ -75,15 +75,17 @@ def command(invocation: Invocation, identifier: str, *, number: int | None, with
 _FILE_KEYS = ("size_bytes", "digest", "path")
 
 
-def list_files(vault: "Vault", record: "ObjectRecord", number: int) -> list[tuple[int | None, str, str]]:
+def list_files(vault: "Vault", record: "ObjectRecord", number: int) -> list[tuple[int, str, str]]:
     """(bytes, digest, logical path) of the files of a version, from the object's own inventory."""
+    from repository.aip import content_sizes
     from repository.ocfl.inventory import VersionNumber
     from repository.ocfl.object import read_inventory
 
-    inventory = read_inventory(vault.primary.root.object_root(record.object_path)).inventory
-    sizes = inventory.sizes()
+    object_root = vault.primary.root.object_root(record.object_path)
+    inventory = read_inventory(object_root).inventory
+    sizes = content_sizes(object_root, inventory)
     return [
-        (sizes.get(inventory.content_path(digest)), digest, path)
+        (sizes[inventory.content_path(digest)], digest, path)
         for path, digest in inventory.state(VersionNumber(number)).items()
     ]
 

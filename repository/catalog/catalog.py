@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from repository.catalog import schema
 from repository.catalog.engine import open_engine, reading, require_current_schema, upgrade_schema, writing
@@ -65,7 +65,11 @@ class Catalog:
 
     def __enter__(self) -> Self:
         """Opened already; checks that the schema is this release's."""
-        require_current_schema(self._engine)
+        try:
+            require_current_schema(self._engine)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +98,7 @@ class Catalog:
     def tier_uuids(self) -> dict[str, str]:
         """Name -> uuid of every tier that was ever registered."""
         with reading(self._engine) as connection:
-            return dict(connection.execute(sa.select(schema.tiers.c.name, schema.tiers.c.uuid)).tuples().all())
+            return {row[0]: row[1] for row in connection.execute(sa.select(schema.tiers.c.name, schema.tiers.c.uuid))}
 
     # intents
 
@@ -288,7 +292,11 @@ def _sum(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
 
 def _insert(connection: Connection, table: sa.Table) -> Any:
     """An INSERT that knows ON CONFLICT, in the database's own dialect; both spell it the same."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # a third of the time that importing all of this takes
+
+        return insert(table)
+    return sqlite.insert(table)
 
 
 def _tier_id(connection: Connection, name: str) -> int:
@@ -320,7 +328,9 @@ def _write_objects(
         known = before.get(record.id.uri)
         if known is not None and record.head.number > known.head:
             connection.execute(sa.update(table).where(table.c.id == known.id), _object_row(record))
-    keys = dict(connection.execute(sa.select(table.c.uri, table.c.id).where(table.c.uri.in_(uris))).tuples().all())
+    keys = {
+        row[0]: row[1] for row in connection.execute(sa.select(table.c.uri, table.c.id).where(table.c.uri.in_(uris)))
+    }
     heads = {uri: (key, before[uri].head if uri in before else 0) for uri, key in keys.items()}
     counters: Counters = {("repository", "objects"): len(new)}
     rows = []
@@ -371,8 +381,10 @@ def _write_events(connection: Connection, events: Sequence[Event]) -> None:
         return
     uris = {event.object_id.uri for event in events if event.object_id is not None}
     objects, tiers = schema.objects.c, schema.tiers.c
-    keys = dict(connection.execute(sa.select(objects.uri, objects.id).where(objects.uri.in_(uris))).tuples().all())
-    tier_ids = dict(connection.execute(sa.select(tiers.name, tiers.id)).tuples().all())
+    keys = {
+        row[0]: row[1] for row in connection.execute(sa.select(objects.uri, objects.id).where(objects.uri.in_(uris)))
+    }
+    tier_ids = {row[0]: row[1] for row in connection.execute(sa.select(tiers.name, tiers.id))}
     connection.execute(
         sa.insert(schema.events),
         [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from repository.durable import tier_error
+from repository.durable import begin_write_back, tier_error
 from repository.hashing import CHUNK_BYTES, MultiHasher, copy_and_hash
 from repository.ingest.request import Meter
 from repository.stop import StopToken
@@ -117,6 +117,7 @@ class ContentWriter:
 
         try:
             copy_and_hash(stream, write, hasher, stop=self._stop, buffer=self._buffer())
+            begin_write_back(fd)
         finally:
             os.close(fd)
 

@@ -34,6 +34,11 @@ from repository.stop import StopToken
 UNDER_WAY = 32
 """Packages with the workers or waiting to be put into place, for each worker."""
 
+GROUP_VERSIONS = 50
+GROUP_BYTES = 256 << 20
+GROUP_S = 1.0
+"""A group is put into place when one of these is reached, or nothing else is under way."""
+
 ATTEMPTS = 5
 """How often a package is tried when others change the same object at the same time."""
 
@@ -47,6 +52,35 @@ log = structlog.get_logger()
 class _Job:
     request: IngestRequest
     attempt: int = 1
+
+
+class _Group:
+    """Staged versions that wait to be put into place together."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._begun_s = 0.0
+        self._stored_bytes = 0
+        self.jobs: list[_Job] = []
+        self.versions: list[StagedVersion] = []
+
+    def add(self, job: _Job, version: StagedVersion) -> None:
+        if not self.jobs:
+            self._begun_s = self._clock.monotonic_s()
+        self.jobs.append(job)
+        self.versions.append(version)
+        self._stored_bytes += version.record.head.stored_bytes if version.record else 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is worth its own sync and transaction, or has waited long enough."""
+        if not self.jobs:
+            return False
+        return (
+            len(self.jobs) >= GROUP_VERSIONS
+            or self._stored_bytes >= GROUP_BYTES
+            or self._clock.monotonic_s() - self._begun_s >= GROUP_S
+        )
 
 
 class _Backlog:
@@ -121,25 +155,29 @@ class IngestRun:
         self, backlog: "_Backlog", *, session: StagingSession, staging: Staging, committer: VersionCommitter
     ) -> Iterator[IngestOutcome]:
         under_way: dict[Future[StagedVersion], _Job] = {}
+        group = _Group(self._clock)
         while True:
-            while len(under_way) < UNDER_WAY * self._workers and (job := backlog.next()):
+            while len(under_way) + len(group.jobs) < UNDER_WAY * self._workers and (job := backlog.next()):
                 under_way[staging.submit(self._task(job, session))] = job
-            if not under_way:
+            if not under_way and not group.jobs:
                 return
             done, _ = wait(under_way, timeout=STOP_POLL_S, return_when=FIRST_COMPLETED)
             if self._stop.is_set:
                 staging.stop()
                 self._stop.check()
-            answers = [(under_way.pop(future), _result(future)) for future in done]
-            staged = [
-                (job, answer)
-                for job, answer in answers
-                if isinstance(answer, StagedVersion) and answer.record is not None and not self._dry_run
-            ]
-            commits = zip(staged, committer.commit([version for _, version in staged]), strict=True)
-            committed = {job: error or version for (job, version), error in commits}
+            answers: list[tuple[_Job, StagedVersion | RepositoryError]] = []
+            for future in done:
+                job, answer = under_way.pop(future), _result(future)
+                if isinstance(answer, StagedVersion) and answer.record is not None and not self._dry_run:
+                    group.add(job, answer)
+                else:
+                    answers.append((job, answer))
+            if group.is_due or not under_way:
+                errors = committer.commit(group.versions)
+                answers += [(job, e or v) for job, v, e in zip(group.jobs, group.versions, errors, strict=True)]
+                group = _Group(self._clock)
             for job, answer in answers:
-                outcome = self._outcome(job, committed.get(job, answer), backlog)
+                outcome = self._outcome(job, answer, backlog)
                 if outcome is not None:
                     yield outcome
 

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from repository.aip import (
     CHECK_REPORT_PATH,
     METADATA_PATH,
     PAYLOAD,
+    content_sizes,
     describe_object,
     json_bytes,
     metadata_bytes,
@@ -31,7 +33,7 @@ from repository.errors import (
     PackageError,
     TierFullError,
 )
-from repository.hashing import ALGORITHMS, SIZE
+from repository.hashing import ALGORITHMS
 from repository.ingest.content import ContentWriter
 from repository.ingest.request import IngestRequest, IngestRules, Meter
 from repository.model import Metadata, ObjectId, ObjectRecord
@@ -238,14 +240,18 @@ class _Stager:
     def _copy(self, writer: ContentWriter) -> dict[str, dict[str, str]]:
         """Every file of the package into the writer; path -> algorithm -> digest."""
         package, digests = self._package, {}
+
+        def add(file: PackageFile, stream: BinaryIO) -> dict[str, str]:
+            return writer.add(package.logical_path(file), stream, algorithms=package.algorithms_for(file))
+
         if not package.random_access:
             for file, stream in package.contents():
-                digests[file.path] = writer.add(package.logical_path(file), stream, algorithms=package.algorithms)
+                digests[file.path] = add(file, stream)
             return digests
 
         def copy(file: PackageFile) -> tuple[str, dict[str, str]]:
             with package.open(file) as stream:
-                return file.path, writer.add(package.logical_path(file), stream, algorithms=package.algorithms)
+                return file.path, add(file, stream)
 
         large = [file for file in package.files if file.size_bytes >= LARGE_FILE_BYTES]
         if len(large) > 1:
@@ -270,7 +276,6 @@ class _Stager:
             user_name=self._rules.agent,
             user_address=f"{self._rules.identifier_prefix}agent/{quote(self._rules.agent, safe='')}",
         )
-        sizes = {**(before.sizes() if before else {}), **writer.sizes}
         return Inventory(
             id=self._id.uri,
             head=number,
@@ -278,7 +283,7 @@ class _Stager:
             content_directory=before.content_directory if before else "content",
             manifest={**(before.manifest if before else {}), **_by_digest(writer.added)},
             versions={**(before.versions if before else {}), number: block},
-            fixity={**(before.fixity if before else {}), SIZE: _by_digest({p: str(n) for p, n in sizes.items()})},
+            fixity=before.fixity if before else {},
         )
 
     def _write_version(self, inventory: Inventory, writer: ContentWriter) -> ObjectRecord:
@@ -304,10 +309,13 @@ class _Stager:
                     inventory,
                     inventory.head,
                     inventory_digest=hasher.hexdigest(),
-                    sizes=inventory.sizes(),
+                    sizes={**self._stored_sizes(), **writer.sizes},
                 ),
             ),
         )
+
+    def _stored_sizes(self) -> dict[str, int]:
+        return content_sizes(self._object_root, self._before.inventory) if self._before else {}
 
 
 def _by_digest(paths: dict[str, str]) -> dict[str, tuple[str, ...]]:

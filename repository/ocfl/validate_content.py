@@ -1,28 +1,13 @@
 """Content files against manifests and fixity blocks; every file is read once, whatever asks for it."""
 
 import os
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Final
 
-from repository.hashing import ALGORITHMS, CHUNK_BYTES, SIZE, MultiHasher, copy_and_hash
+from repository.hashing import ALGORITHMS, SIZE, MultiHasher, copy_and_hash
 from repository.ocfl.inventory import VersionNumber
 from repository.ocfl.validate_draft import InventoryDraft
 from repository.ocfl.validate_files import Notes, is_plain_file, open_plain
-
-_FILES_AT_ONCE: Final = 256
-_LOCAL: Final = threading.local()
-
-
-def _buffer() -> bytearray:
-    """One chunk for each thread: allocating it anew costs more than reading a small file."""
-    if not hasattr(_LOCAL, "buffer"):
-        _LOCAL.buffer = bytearray(CHUNK_BYTES)
-    buffer: bytearray = _LOCAL.buffer
-    return buffer
+from repository.ocfl.validate_readers import Readers, chunk_buffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +70,22 @@ class ContentCheck:
         for algorithm, block in draft.fixity.items():
             self._expect(block, algorithm, "E093", path)
 
-    def verify(self, *, check_digests: bool, workers: int) -> None:
+    def verify(self, readers: Readers | None) -> None:
         """Compare the content files that are there with all that is expected of them.
 
         Args:
-            check_digests: False compares sizes and the inventories with each other, and reads nothing.
-            workers: files that are read at the same time; 1 reads them one by one.
+            readers: read the files; None compares sizes and the inventories with each other, and reads nothing.
 
         Raises:
             OperationCancelledError: the stop token was set.
         """
         paths = sorted(self.expected)
-        if not check_digests:
+        if readers is None:
             for path in paths:
                 self._compare_unread(path)
-        elif workers <= 1:
-            for path in paths:
-                self._judge(path, self._digests_or_error(path))
-        else:
-            with ThreadPoolExecutor(workers, thread_name_prefix="ocfl-validate") as pool:
-                for path, observed in self._in_order(pool, paths):
-                    self._judge(path, observed)
-
-    def _in_order(self, pool: ThreadPoolExecutor, paths: list[str]) -> Iterator[tuple[str, dict[str, str] | OSError]]:
-        """A bounded number of files is waiting at any time, so that a stop takes effect soon."""
-        source = iter(paths)
-        while batch := list(islice(source, _FILES_AT_ONCE)):
-            futures: list[Future[dict[str, str] | OSError]] = [
-                pool.submit(self._digests_or_error, path) for path in batch
-            ]
-            for path, future in zip(batch, futures, strict=True):
-                yield path, future.result()
+            return
+        for path, observed in readers.each(self._digests_or_error, paths):
+            self._judge(path, observed)
 
     def _expect(self, block: dict[str, tuple[str, ...]], algorithm: str | None, code: str, inventory: str) -> None:
         for digest, paths in block.items():
@@ -145,7 +115,7 @@ class ContentCheck:
         hasher = MultiHasher(self.expected[path])
         try:
             with os.fdopen(open_plain(self.notes.root / path), "rb", buffering=0) as file:
-                copy_and_hash(file, None, hasher, stop=self.notes.stop, buffer=_buffer())
+                copy_and_hash(file, None, hasher, stop=self.notes.stop, buffer=chunk_buffer())
         except OSError as error:
             return error
         return hasher.digests()

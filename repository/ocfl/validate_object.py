@@ -14,6 +14,7 @@ from repository.ocfl.validate_content import ContentCheck
 from repository.ocfl.validate_draft import InventoryDraft
 from repository.ocfl.validate_files import Listing, Notes
 from repository.ocfl.validate_history import compare_inventories, compare_spec_versions
+from repository.ocfl.validate_readers import Readers, open_readers
 from repository.ocfl.validate_structure import (
     ObjectShape,
     StoredDraft,
@@ -83,11 +84,31 @@ def report_on_object(
     stop: StopToken | None = None,
     root_spec_version: str | None = None,
     workers: int = 1,
-    below: str = "",
 ) -> ObjectReport:
-    """The same, with the object's identifier; `below` is put before every finding's path."""
+    """The same as `validate_object`, with the object's identifier and its OCFL version."""
+    with open_readers(workers) as readers:
+        return examine_object(
+            path,
+            readers=readers if check_digests else None,
+            stop=stop or StopToken(),
+            root_spec_version=root_spec_version,
+        )
+
+
+def examine_object(
+    path: Path, *, readers: Readers | None, stop: StopToken, root_spec_version: str | None, below: str = ""
+) -> ObjectReport:
+    """The same once more, for a run over many objects with one pool of readers.
+
+    Args:
+        path: the object root.
+        readers: read the content files; None reads none.
+        stop: polled between files and chunks.
+        root_spec_version: OCFL version of the storage root around it.
+        below: put before every finding's path.
+    """
     require_directory(path)
-    notes = Notes(root=path, stop=stop or StopToken())
+    notes = Notes(root=path, stop=stop)
     shape = examine_object_root(notes)
     identifier = None
     if shape is not None:
@@ -96,7 +117,7 @@ def report_on_object(
             notes.add("E081", "", message)
         content = ContentCheck(notes=notes)
         identifier = _examine_object(notes, shape, content)
-        content.verify(check_digests=check_digests, workers=workers)
+        content.verify(readers)
     name = identifier or below or str(path)
     return ObjectReport(
         object=name,

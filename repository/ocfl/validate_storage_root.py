@@ -13,7 +13,8 @@ from repository.ocfl.inventory import INVENTORY_FILE, SPEC_VERSIONS
 from repository.ocfl.layout import EXTENSIONS_DIRECTORY, LAYOUT_FILE, Layout, read_layout
 from repository.ocfl.validate_files import Listing, Notes, read_plain
 from repository.ocfl.validate_json import JsonError, JsonObject, load_json
-from repository.ocfl.validate_object import ObjectReport, report_on_object, require_directory
+from repository.ocfl.validate_object import ObjectReport, examine_object, require_directory
+from repository.ocfl.validate_readers import Readers, open_readers
 from repository.ocfl.validate_structure import MAX_SMALL_FILE_BYTES, declaration_problems
 from repository.stop import StopToken
 
@@ -60,8 +61,12 @@ def report_on_storage_root(
     """
     root = Path(path)
     require_directory(root)
-    walk = _RootWalk(notes=Notes(root=root, stop=stop or StopToken()), check_digests=check_digests, workers=workers)
-    return walk.reports()
+    return _reports(Notes(root=root, stop=stop or StopToken()), check_digests=check_digests, workers=workers)
+
+
+def _reports(notes: Notes, *, check_digests: bool, workers: int) -> Iterator[ObjectReport]:
+    with open_readers(workers) as readers:
+        yield from _RootWalk(notes=notes, readers=readers if check_digests else None).reports()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +74,7 @@ class _RootWalk:
     """The state of one pass over a storage root."""
 
     notes: Notes
-    check_digests: bool
-    workers: int
+    readers: Readers | None
     spec_version: str | None = None
     layout: Layout | None = None
     top_level_objects: int = 0
@@ -136,12 +140,11 @@ class _RootWalk:
             self.top_level_objects += 1
         if not any(file.startswith("0=ocfl_object_") for file in listing.files):
             self.notes.add("E072", where, "the files here belong to no object, because no declaration makes them one")
-        report = report_on_object(
+        report = examine_object(
             self.notes.root / where,
-            check_digests=self.check_digests,
+            readers=self.readers,
             stop=self.notes.stop,
             root_spec_version=self.spec_version,
-            workers=self.workers,
             below=where,
         )
         if report.object != where:

@@ -1,10 +1,11 @@
 """Validation of OCFL objects and storage roots: the parts that the rest of Jindang calls."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from repository.ocfl.codes import CODES, UNREADABLE, Code, Finding, Severity, is_valid
-from repository.ocfl.validate_object import ObjectReport, validate_object
+from repository.ocfl.validate_object import ObjectReport, report_on_object, validate_object
 from repository.ocfl.validate_storage_root import report_on_storage_root, validate_storage_root
 from repository.stop import StopToken
 
@@ -44,15 +45,15 @@ def report_on(path: Path, *, check_digests: bool, stop: StopToken, workers: int)
     if is_storage_root(path):
         yield from report_on_storage_root(path, check_digests=check_digests, stop=stop, workers=workers)
     else:
-        findings = validate_object(path, check_digests=check_digests, stop=stop, workers=workers)
-        yield ObjectReport(object=str(path), path=str(path), findings=tuple(findings))
+        yield report_on_object(path, check_digests=check_digests, stop=stop, workers=workers)
 
 
 def is_storage_root(path: Path) -> bool:
-    """Whether a folder looks more like a storage root than like an object."""
-    if not path.is_dir():
+    """Whether a folder looks more like a storage root than like an object; not when it cannot be read."""
+    try:
+        names = os.listdir(path)  # noqa: PTH208 - a million names, and no need of their paths
+    except OSError:
         return False
-    names = [entry.name for entry in path.iterdir()]
     if any(name.startswith(_OBJECT_FILES) for name in names):
         return False
     return any(name.startswith(_ROOT_FILES) for name in names)

@@ -195,7 +195,9 @@ class ArchiveLister:
             copies.append(
                 ArchivedFile(path[len(prefix) :], original.size_bytes, original.position, count[original.position])
             )
-            self._findings.warn(f"A link is taken as a file of its own: {shown(path)} (a copy of {shown(target)})")
+            self._findings.warn(
+                f"A link is taken as a file of its own: {shown(path)} (a copy of {shown(target)})", kind="links"
+            )
         return copies
 
     def _target(self, path: str, prefix: str, originals: dict[str, Member]) -> str | None:

@@ -35,10 +35,9 @@ class BagPackage:
         self.files = source.files
         self.random_access = source.random_access
         self.tags: Mapping[str, tuple[str, ...]] = structure.tags
-        self.algorithms = tuple(sorted({manifest.algorithm for manifest in structure.manifests}))
 
     def algorithms_for(self, file: PackageFile) -> tuple[str, ...]:
-        """The digests that the manifests need of this file: fewer than `algorithms` where the manifests differ."""
+        """The digests that the manifests need of this file."""
         return self._structure.algorithms_for(file.path)
 
     def logical_path(self, file: PackageFile) -> str:

@@ -69,5 +69,8 @@ def read_fetch(
             continue
         present.add(path)
         if size.isdecimal() and int(size) != sizes.get(path):
-            findings.warn(f"{where} gives {size} bytes for {shown(path)}, which has {sizes.get(path)}")
+            findings.warn(
+                f"{where} gives {size} bytes for {shown(path)}, which has {sizes.get(path)}",
+                kind="lengths in fetch.txt",
+            )
     return Fetched(frozenset(present), absent)

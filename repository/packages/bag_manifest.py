@@ -87,7 +87,9 @@ class ManifestReader:
                 continue
             where = f"{name} line {number}"
             if line.startswith("#"):
-                self._findings.warn(f"{where} is a comment, which BagIt does not know; it is left out")
+                self._findings.warn(
+                    f"{where} is a comment, which BagIt does not know; it is left out", kind="comments"
+                )
                 continue
             entry = self._entry(line, where, size_bytes, algorithm)
             if entry is not None:
@@ -133,7 +135,10 @@ class ManifestReader:
         if not manifest.is_tag and not path.startswith(PAYLOAD):
             self._report_odd(f"{where} lists {shown(path)}, which is not payload (not below data/)")
         elif manifest.is_tag and path.startswith(PAYLOAD):
-            self._findings.warn(f"{where} lists {shown(path)}, which is payload and belongs into a payload manifest")
+            self._findings.warn(
+                f"{where} lists {shown(path)}, which is payload and belongs into a payload manifest",
+                kind="payload in a tag manifest",
+            )
 
 
 def check_strength(manifests: Iterable[Manifest], findings: Findings) -> None:

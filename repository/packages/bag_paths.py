@@ -36,7 +36,10 @@ class PathFinder:
         if path not in self._paths:
             if path.startswith("*"):
                 path = path[1:]
-                self._findings.warn(f"{where} has `*` before {shown(path)}, as md5sum writes it; it is left out")
+                self._findings.warn(
+                    f"{where} has `*` before {shown(path)}, as md5sum writes it; it is left out",
+                    kind="`*` before a path",
+                )
             if "./" in path or "//" in path:
                 path = self._without_dots(path, where)
         if reason := _reason_to_refuse(path):
@@ -50,7 +53,10 @@ class PathFinder:
         inside = posixpath.normpath(path)
         if path.startswith("/") or inside == ".." or inside.startswith("../") or inside == path:
             return path
-        self._findings.warn(f"{where} writes {shown(inside)} as {shown(path)}, which other programs may not find")
+        self._findings.warn(
+            f"{where} writes {shown(inside)} as {shown(path)}, which other programs may not find",
+            kind="paths with dots in them",
+        )
         return inside
 
     def find(self, plain: str, where: str) -> str | None:
@@ -66,7 +72,10 @@ class PathFinder:
             if (found := self._paths.get(decoded)) is not None:
                 return found
             if (found := self._paths.get(plain)) is not None:
-                self._findings.warn(f"{where} does not write the % of {shown(plain)} as %25 (RFC 8493, 2.1.3)")
+                self._findings.warn(
+                    f"{where} does not write the % of {shown(plain)} as %25 (RFC 8493, 2.1.3)",
+                    kind="% not written as %25",
+                )
                 return found
             return self._normalised(decoded, where)
         only_line_ends = _ENCODED_LINE_ENDS.sub(_character, plain)
@@ -76,7 +85,9 @@ class PathFinder:
         """The file with the same name in another Unicode normalisation form (RFC 8493 section 5.2.2)."""
         stripped = path.rstrip(" \t")
         if stripped != path and stripped in self._paths:
-            self._findings.warn(f"{where} has spaces after {shown(stripped)}; they are left out")
+            self._findings.warn(
+                f"{where} has spaces after {shown(stripped)}; they are left out", kind="spaces after a path"
+            )
             return self._paths[stripped]
         if self._by_form is None:
             self._by_form = {normalised(known): known for known in self._paths if not known.isascii()}
@@ -84,7 +95,8 @@ class PathFinder:
             return None
         self._findings.warn(
             f"{where} writes {shown(found)} in another Unicode normalisation form ({path!a}) than the file has; it "
-            "is taken for the same"
+            "is taken for the same",
+            kind="paths in another Unicode normalisation form",
         )
         return found
 

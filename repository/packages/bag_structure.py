@@ -136,7 +136,9 @@ def _check_payload(
     check_strength(structure.manifests, findings)
     for path in payload:
         if _SYSTEM_FILES.fullmatch(path):
-            findings.warn(f"{shown(path)} is a file that the computer made for itself; it is kept as payload")
+            findings.warn(
+                f"{shown(path)} is a file that the computer made for itself; it is kept as payload", kind="such files"
+            )
 
 
 def _check_complete(

@@ -5,6 +5,7 @@ from pathlib import Path
 from repository.errors import PackageError
 
 MAX_LISTED = 10_000
+MAX_OF_A_KIND = 5
 
 
 class Findings:
@@ -15,6 +16,7 @@ class Findings:
         self._warnings: list[str] = []
         self._more_errors = 0
         self._more_warnings = 0
+        self._kinds: dict[str, int] = {}
 
     def error(self, text: str) -> None:
         """Something that refuses the package."""
@@ -23,8 +25,15 @@ class Findings:
         else:
             self._more_errors += 1
 
-    def warn(self, text: str) -> None:
-        """Something that a person should know, and that refuses nothing."""
+    def warn(self, text: str, *, kind: str | None = None) -> None:
+        """Something that a person should know, and that refuses nothing.
+
+        What can hold for every file of a package has a `kind`: five of a kind are listed, the others counted.
+        """
+        if kind is not None:
+            self._kinds[kind] = self._kinds.get(kind, 0) + 1
+            if self._kinds[kind] > MAX_OF_A_KIND:
+                return
         if len(self._warnings) < MAX_LISTED:
             self._warnings.append(text)
         else:
@@ -37,8 +46,11 @@ class Findings:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Every warning; past 10,000 only their number."""
-        return _listed(self._warnings, self._more_warnings, "warnings")
+        """Every warning; past five of a kind, and 10,000 of all, only their number."""
+        more = tuple(
+            f"and {count - MAX_OF_A_KIND} more: {kind}" for kind, count in self._kinds.items() if count > MAX_OF_A_KIND
+        )
+        return _listed(self._warnings, self._more_warnings, "warnings") + more
 
     def raise_if_refused(self, source: Path) -> None:
         """Raise PackageError with every problem, where there is one."""

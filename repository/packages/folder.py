@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -106,27 +107,29 @@ class _FolderLister:
 
     def _read(self, folder: str) -> list[str]:
         """Take in one folder, and return the folders in it."""
+        most = 2 * self._rules.limits.max_files  # so many files and so many folders
         location = self._root + b"/" + folder.encode()
         try:
             with os.scandir(location) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                some = list(islice(entries, most + 1))
         except OSError as error:
             self._findings.error(
                 f"The folder {shown(folder or '.')} cannot be read ({error.strerror}): check its permissions"
             )
             return []
+        if len(some) > most:
+            self._rules.stop(f"the folder {shown(folder or '.')} has more than {most:,} entries")
+        found = sorted(some, key=lambda entry: entry.name)
         if not found and folder:
             self.empty.append(folder)
         below = []
         for entry in found:
             if (path := self._path_of(folder, entry.name)) is None:
                 continue
-            if entry.is_dir(follow_symlinks=False):
+            if self._take(path, entry) and self._rules.may_enter(path):
                 below.append(path)
-            else:
-                self._take(path, entry)
         below.reverse()
-        return [path for path in below if self._rules.may_enter(path)]
+        return below
 
     def _path_of(self, folder: str, name: bytes) -> str | None:
         prefix = f"{folder}/" if folder else ""
@@ -145,13 +148,16 @@ class _FolderLister:
             return None
         return path
 
-    def _take(self, path: str, entry: os.DirEntry[bytes]) -> None:
+    def _take(self, path: str, entry: os.DirEntry[bytes]) -> bool:
+        """Take in what is no folder; True where it is one."""
         try:
             status = entry.stat(follow_symlinks=False)
         except OSError as error:
             self._findings.error(f"{shown(path)} cannot be looked at ({error.strerror}): check the disk")
-            return
+            return False
         kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFDIR:
+            return True
         if kind == stat.S_IFLNK:
             self._take_link(path)
         elif kind == stat.S_IFREG:
@@ -163,6 +169,7 @@ class _FolderLister:
             self._findings.error(
                 f"{shown(path)} is {_SPECIAL.get(kind, 'not a file')}: only files can be preserved; remove it"
             )
+        return False
 
     def _take_link(self, path: str) -> None:
         """A symbolic link is taken as a copy where it leads to a file of the same package, and refused elsewhere."""
@@ -195,7 +202,7 @@ class _FolderLister:
         """Tell what is lawful but odd, once for the whole folder."""
         warn_of_empty_folders(self.empty, self._findings)
         for link in sorted(self._copied_links):
-            self._findings.warn(f"A symbolic link is taken as a file of its own: {link}")
+            self._findings.warn(f"A symbolic link is taken as a file of its own: {link}", kind="symbolic links")
         if outside := sum(1 for names in self._hard_links.values() if names > 0):
             self._findings.warn(
                 f"{outside} files have a further name (hard link) outside the package; they are taken as copies"
@@ -212,7 +219,6 @@ class FolderPackage:
     """A folder of files, each of them payload."""
 
     format = PackageFormat.FOLDER
-    algorithms: tuple[str, ...] = ()
     random_access = True
 
     def __init__(self, source: FolderSource, findings: Findings) -> None:
@@ -222,6 +228,10 @@ class FolderPackage:
         self.name = source.name
         self.files = source.files
         self.tags: Mapping[str, tuple[str, ...]] = {}
+
+    def algorithms_for(self, file: PackageFile) -> tuple[str, ...]:  # noqa: ARG002 - as every package
+        """A folder says nothing of its files."""
+        return ()
 
     def logical_path(self, file: PackageFile) -> str:
         """Everything is payload."""

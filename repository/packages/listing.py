@@ -1,6 +1,7 @@
 """What a listing of a package must satisfy, however it is stored: counted, measured and free of collisions."""
 
 from enum import Enum
+from typing import NoReturn
 
 from repository.packages.findings import FatalFindingError, Findings
 from repository.packages.names import CollisionFinder, shown, size_problem
@@ -42,6 +43,7 @@ class ListingRules:
         self.collisions = collisions
         self._findings = findings
         self._files = 0
+        self._folders = 0
         self._size_bytes = 0
         self._most_bytes = limits.max_bytes if archive_bytes is None else largest_content(limits, archive_bytes)
         report = findings.error if collisions is CollisionPolicy.REFUSE else findings.warn
@@ -56,11 +58,11 @@ class ListingRules:
         self._files += 1
         self._size_bytes += size_bytes
         if self._files > self.limits.max_files:
-            self._stop(f"it has more than {self.limits.max_files:,} files")
+            self.stop(f"it has more than {self.limits.max_files:,} files")
         if self._size_bytes > self.limits.max_bytes:
-            self._stop(f"it has more than {self.limits.max_bytes:,} bytes")
+            self.stop(f"it has more than {self.limits.max_bytes:,} bytes")
         if self._size_bytes > self._most_bytes:
-            self._stop(
+            self.stop(
                 f"it unpacks to more than {self.limits.max_archive_ratio} times the size of its archive file, as an "
                 "archive bomb does"
             )
@@ -79,13 +81,25 @@ class ListingRules:
         return self.check(path)
 
     def may_enter(self, folder: str) -> bool:
-        """Whether a folder's path leaves room for files in it; False is reported."""
+        """Count a folder; False where its path leaves no room for files in it, which is reported.
+
+        Raises:
+            FatalFindingError: there are more folders than files are allowed.
+        """
+        self._folders += 1
+        if self._folders > self.limits.max_files:
+            self.stop(f"it has more than {self.limits.max_files:,} folders")
         if problem := size_problem(f"{folder}/-", self.limits):
             self._findings.error(f"The folder {shown(folder)} cannot be entered: {problem}: shorten the path")
             return False
         return True
 
-    def _stop(self, reason: str) -> None:
+    def stop(self, reason: str) -> NoReturn:
+        """Refuse the package because of its size.
+
+        Raises:
+            FatalFindingError: always.
+        """
         self._findings.error(
             f"The package is larger than allowed: {reason}: split it into several packages, or raise the limit in "
             "the configuration"

@@ -67,7 +67,6 @@ class Package(Protocol):
         name: folder name, or archive name without its suffix; the default identifier.
         files: every file, sorted by path (folders) or in the order of the archive.
         random_access: whether `open` may be called from several threads and in any order.
-        algorithms: the digests that its own manifests need, of every file; may be empty.
         tags: the entries of bag-info.txt in their order, repeated ones kept; empty for a folder.
     """
 
@@ -82,12 +81,14 @@ class Package(Protocol):
     @property
     def random_access(self) -> bool: ...  # noqa: D102
     @property
-    def algorithms(self) -> tuple[str, ...]: ...  # noqa: D102
-    @property
     def tags(self) -> Mapping[str, tuple[str, ...]]: ...  # noqa: D102
 
     def logical_path(self, file: PackageFile) -> str:
         """Where the file belongs in the object: below `data/` (payload) or below `submission/`."""
+        ...
+
+    def algorithms_for(self, file: PackageFile) -> tuple[str, ...]:
+        """The digests that the package's own manifests need of this file; none for a folder."""
         ...
 
     def contents(self) -> Iterator[tuple[PackageFile, BinaryIO]]:

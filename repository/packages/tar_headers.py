@@ -1,21 +1,18 @@
 """The headers of a tar archive: POSIX ustar and pax, GNU and old; names as bytes, sizes bounded, nothing trusted.
 
-`tarfile` parses the fixed header of 512 bytes; what comes before it (long names, pax records) is read here, because
-`tarfile` would read it into memory whatever its size, and end silently at a damaged header.
+`tarfile` is not used here: it reads records into memory whatever their size, ends silently at a damaged header, and
+takes most of the time of listing a large archive.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from repository.packages.archive_file import refuse_damaged
 from repository.packages.archive_listing import Member, MemberKind
 from repository.packages.findings import Findings
 from repository.packages.names import FIX_ENCODING, shown, shown_bytes
 from repository.packages.tar_stream import TarStream
-
-if TYPE_CHECKING:
-    from tarfile import TarInfo
 
 _BLOCK_BYTES = 512
 _ZERO_BLOCK = bytes(_BLOCK_BYTES)
@@ -36,7 +33,55 @@ _SPARSE = b"S"
 _SPARSE_RECORD = "GNU.sparse."
 _KNOWN_RECORDS = {"path", "linkpath", "size"}
 
+_CHECKSUM = slice(148, 156)
+_POSIX_MAGIC = b"ustar\0"  # GNU's own, `ustar  `, has no prefix
+
 Records = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One block of 512 bytes (POSIX.1-2017, ustar Interchange Format): kind, size in bytes, name and link target."""
+
+    kind: bytes
+    size: int
+    name: bytes
+    target: bytes
+
+
+def parse_header(block: bytes) -> Header:
+    """Read a header.
+
+    Raises:
+        ValueError: its checksum is wrong, or a number in it is none.
+    """
+    if _number(block[_CHECKSUM]) not in _checksums(block):
+        raise ValueError("its checksum is wrong")
+    name = _text(block[:100])
+    if block.startswith(_POSIX_MAGIC, 257) and (prefix := _text(block[345:500])):
+        name = prefix + b"/" + name
+    return Header(block[156:157], _number(block[124:136]), name, _text(block[157:257]))
+
+
+def _checksums(block: bytes) -> tuple[int, int]:
+    """The sum of all bytes, the checksum itself taken for spaces; and the same with signed bytes, as old tars sum."""
+    unsigned = sum(block) - sum(block[_CHECKSUM]) + 8 * 0x20
+    negative = sum(1 for byte in block[:148] + block[156:] if byte > 127) if not block.isascii() else 0  # noqa: PLR2004
+    return unsigned, unsigned - 256 * negative
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or GNU's form for large numbers: a bit that marks it, then the number in binary."""
+    if field[0] & 0x80:
+        return int.from_bytes(bytes([field[0] & 0x7F]) + field[1:], "big")
+    digits = field.split(b"\0", 1)[0].strip()
+    if digits and not digits.isdigit():
+        raise ValueError(f"{digits!r} is not a number")
+    return int(digits or b"0", 8)
+
+
+def _text(field: bytes) -> bytes:
+    return field.split(b"\0", 1)[0]
 
 
 class TarReader:
@@ -62,7 +107,7 @@ class TarReader:
         for_all: Records = {}
         for_next: Records = {}
         while (header := self._header()) is not None:
-            kind, size = header.type, header.size
+            kind, size = header.kind, header.size
             if kind in {_LONG_NAME, _LONG_LINK}:
                 key = "path" if kind == _LONG_NAME else "linkpath"
                 for_next[key] = self._content(size).split(b"\0", 1)[0]
@@ -80,10 +125,8 @@ class TarReader:
                     yield member
                 self._skip_to(end)
 
-    def _header(self) -> "TarInfo | None":
+    def _header(self) -> Header | None:
         """The next header; None at the end of the archive."""
-        from tarfile import HeaderError, TarInfo
-
         block = self._stream.read(_BLOCK_BYTES)
         if not block:
             self._findings.warn("The tar archive has no end mark; if files are missing, it was cut off")
@@ -93,14 +136,11 @@ class TarReader:
         if block == _ZERO_BLOCK:
             return None
         try:
-            header = TarInfo.frombuf(block, "utf-8", "surrogateescape")
-        except (HeaderError, ValueError, IndexError, OverflowError) as error:
+            return parse_header(block)
+        except ValueError as error:
             at = self._stream.position - _BLOCK_BYTES
             why = f"the header at byte {at} is bad: {error}" if at else "it is not a tar archive"
             refuse_damaged(self._path, why)
-        if header.size < 0:
-            refuse_damaged(self._path, f"{shown(header.name)} has a negative size")
-        return header
 
     def _content(self, size: int) -> bytes:
         """The content of a header about another entry."""
@@ -137,9 +177,9 @@ class TarReader:
             at += length
         return records
 
-    def _size(self, header: "TarInfo", records: Records) -> int:
+    def _size(self, header: Header, records: Records) -> int:
         """How many bytes of content follow; links, folders and devices have none, whatever they say."""
-        kind = _KINDS.get(header.type, MemberKind.FILE)
+        kind = _KINDS.get(header.kind, MemberKind.FILE)
         if kind is not MemberKind.FILE:
             return 0
         size = records.get("size")
@@ -149,22 +189,22 @@ class TarReader:
             refuse_damaged(self._path, "a pax header gives a size that is no number")
         return int(size)
 
-    def _member(self, header: "TarInfo", records: Records, size: int) -> Member | None:
-        raw = records.get("path", header.name.encode("utf-8", "surrogateescape"))
-        target = records.get("linkpath", header.linkname.encode("utf-8", "surrogateescape"))
+    def _member(self, header: Header, records: Records, size: int) -> Member | None:
+        raw = records.get("path", header.name)
+        target = records.get("linkpath", header.target)
         try:
             name = raw.decode()
         except UnicodeDecodeError:
             self._findings.error(f"{shown_bytes(raw)} in the archive is not a UTF-8 name: {FIX_ENCODING}")
             return None
-        if header.type == _SPARSE or any(key.startswith(_SPARSE_RECORD) for key in records):
+        if header.kind == _SPARSE or any(key.startswith(_SPARSE_RECORD) for key in records):
             self._findings.error(
                 f"{shown(name)} in the archive is stored as a sparse file: have it packed again without --sparse"
             )
             return None
-        kind = _KINDS.get(header.type)
+        kind = _KINDS.get(header.kind)
         if kind is None:
-            self._findings.error(f"{shown(name)} in the archive is of a kind that is not known here: {header.type!r}")
+            self._findings.error(f"{shown(name)} in the archive is of a kind that is not known here: {header.kind!r}")
             return None
         if kind is MemberKind.FILE and name.endswith("/"):
             kind = MemberKind.FOLDER

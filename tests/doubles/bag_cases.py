@@ -189,9 +189,23 @@ def _of_097() -> list[BagCase]:
         BagCase(
             "v0.97/warning/special-system-files", WARNING, lambda: bag(_SYSTEM, version="0.97"), "made for itself"
         ),
+        BagCase("v0.97/warning/byte-order-mark-in-manifest", WARNING, _marked_manifest, "byte-order mark"),
+        BagCase("v0.97/warning/spaces-behind-path", WARNING, lambda: _listed_as("data/hello.txt  "), "spaces after"),
+        BagCase("v0.97/warning/repeated-date", WARNING, _info("Bagging-Date: 1\nBagging-Date: 2\n"), "more than once"),
+        BagCase("v0.97/warning/fetch-length-wrong", WARNING, lambda: with_line(_FETCHED, name="fetch.txt"), "gives 9"),
+        BagCase("v0.97/warning/third-line-in-bagit.txt", WARNING, _declared(_THREE_LINES), "does not belong"),
         BagCase("v0.97/warning/different-case-of-digests", VALID, _upper_case_digests),
         BagCase("v0.97/warning/payload-manifests-differ", WARNING, lambda: _partial("0.97"), "does not list"),
     ]
+
+
+_FETCHED = f"http://localhost/1 9 {PAGE}"
+_THREE_LINES = "BagIt-Version: 0.97\nTag-File-Character-Encoding: UTF-8\nMore: lines\n"
+
+
+def _marked_manifest() -> Files:
+    files = bag(version="0.97")
+    return changed(files, "manifest-sha512.txt", _BOM + files["manifest-sha512.txt"])
 
 
 def _upper_case_digests() -> Files:
@@ -252,6 +266,8 @@ def _invalid_097() -> list[BagCase]:
         case("unknown-encoding", _declared(declaration("0.97", "klingon")), "klingon"),
         case("encoding-that-is-none", _declared(declaration("0.97", "rot13")), "rot13"),
         case("manifest-in-other-encoding", _gbk_manifest, "utf-8"),
+        case("label-twice-and-no-version", _declared("Tag-File-Character-Encoding: UTF-8\n" * 2), "BagIt-Version"),
+        case("other-case-on-disk", lambda: _listed_as("data/HELLO.txt"), "there is"),
         case("empty-bagit.txt", _declared(b""), "BagIt-Version"),
         case("binary-bagit.txt", _declared(bytes(range(128, 256))), "UTF-8"),
     ]
@@ -271,7 +287,7 @@ def _gbk_manifest() -> Files:
 
 def _out_of_scope() -> list[BagCase]:
     paths = {
-        "linux-only/out-of-scope-file-paths-using-absolute-path": "/tmp/foo",  # noqa: S108
+        "linux-only/out-of-scope-file-paths-using-absolute-path": "/tmp/foo",
         "linux-only/out-of-scope-file-paths-using-shortcut": "~/foo",
         "linux-only/out-of-scope-file-paths-using-shortcut-username": "~root/foo",
         "windows-only/out-of-scope-file-paths-using-absolute-path": "C:\\Windows\\System32\\setx.exe",
@@ -322,6 +338,7 @@ def _of_10() -> list[BagCase]:
         invalid("space-before-colon-in-bag-info", _info("Contact-Name : A\n", "1.0"), "label"),
         invalid("tag-file-in-payload-manifest", lambda: _tag_in_payload_manifest("1.0"), "not payload"),
         invalid("payload-manifest-not-in-tag-manifest", _manifest_unlisted, "as every tag manifest must"),
+        invalid("fetch-of-a-tag-file", lambda: bag(extra={"fetch.txt": b"http://x - bagit.txt\n"}), "not payload"),
         invalid("oxums-differ", _info("Payload-Oxum: 23.2\nPayload-Oxum: 24.2\n", "1.0"), "24 bytes"),
     ]
 

@@ -4,6 +4,8 @@ Exactly, so that noise shows as well. Names follow the collections of OCFL/fixtu
 where these have the case.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,3 +110,15 @@ def digest_everywhere(new: str) -> Break:
 
 def as_it_is(_made: OcflObject) -> None:
     """What the base builds already is the case."""
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, ending: str) -> None:
+    """Let a function that takes a path fail as a bad disk does, for paths with this ending."""
+    original = getattr(module, name)
+
+    def fail(path: Path, *arguments: Any) -> Any:
+        if str(path).endswith(ending):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return original(path, *arguments)
+
+    monkeypatch.setattr(module, name, fail)

@@ -103,6 +103,14 @@ def _(made: OcflObject) -> None:
 
 # ---------------------------------------------------------------- inventory: manifest
 
+
+@case("E030_manifest_digest_not_hex", "E030 E092 W004", algorithm="sha256")
+def _(made: OcflObject) -> None:
+    text = (made.root / "inventory.json").read_text().replace(digest_of(b"first\n", "sha256"), "z" * 64)
+    for where in ("", "v1"):
+        made.put_inventory(where, text.encode(), "sha256")
+
+
 case("E031_manifest_digest_not_hex", "E031 E092")(digest_everywhere("z" * 128))
 case("E031_manifest_digest_short", "E031 E092")(digest_everywhere("ab" * 60))
 case("E039_other_algorithm_used", "E039 E092")(digest_everywhere("ab" * 32))

@@ -47,7 +47,7 @@ def problems(path: Path, limits: Limits | None = None) -> tuple[str, ...]:
 def digests(package: Package) -> dict[str, dict[str, str]]:
     found = {}
     for file, stream in package.contents():
-        hasher = MultiHasher(package.algorithms)
+        hasher = MultiHasher(package.algorithms_for(file))
         hasher.update(stream.read())
         found[file.path] = hasher.digests()
     return found
@@ -62,7 +62,7 @@ def test_a_bag_as_ingest_sees_it(tmp_path: Path, kind: str) -> None:
         assert package.format is PackageFormat.BAGIT
         assert package.name == REFERENCE_CODE
         assert package.source == path
-        assert package.algorithms == ("sha256", "sha512")
+        assert ("sha512", "sha256") in {package.algorithms_for(file) for file in package.files}
         assert package.tags == {"Title": ("案卷",), "Note": ("one", "two lines")}
         assert {package.logical_path(file) for file in package.files} == {
             name if name.startswith("data/") else f"submission/{name}" for name in files
@@ -112,9 +112,8 @@ def test_ingest_and_validation_share_their_verdict(case: object, tmp_path: Path)
     try:
         with open_package(path, format="bagit", limits=Limits(), stop=StopToken()) as package:
             package.check(digests(package))
-    except PackageError as error:
+    except PackageError:
         refused = True
-        assert error.problems
     assert refused is (case.verdict == INVALID or case.name in REFUSED_BY_INGEST_ONLY)
 
 
@@ -182,11 +181,11 @@ def test_validation_reports_what_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda path: None,
+        Path.exists,
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"PK\x03\x04 but no more"),
         lambda path: path.write_bytes(b"\x1f\x8b but no more"),
-        lambda path: os.mkfifo(path),
+        os.mkfifo,
         lambda path: path.symlink_to("nowhere"),
         lambda path: path.mkdir(),
     ],
@@ -250,3 +249,11 @@ def _long_lines(files: Files, name: str, content: bytes) -> Files:
 def test_long_lines_take_no_longer_than_they_are(tmp_path: Path, name: str, content: bytes) -> None:
     root = write_folder(tmp_path / "bag", _long_lines(bag(tag_manifests=False), name, content))
     validate_bag(root, limits=Limits(), stop=StopToken())
+
+
+def test_what_holds_for_every_file_is_told_five_times(tmp_path: Path) -> None:
+    files = bag({f"{n:03}": b"" for n in range(100)}, version="0.97", prefix="./", tag_manifests=False)
+    report = validate_bag(write_folder(tmp_path / "bag", files), limits=Limits(), stop=StopToken())
+    assert report.valid
+    assert len(report.warnings) == 6
+    assert report.warnings[-1] == "and 95 more: paths with dots in them"

@@ -35,7 +35,7 @@ def test_a_folder_is_listed_and_read(tmp_path: Path) -> None:
         assert [package.logical_path(file) for file in package.files] == ["data/a/c.txt", "data/b.txt"]
         assert {file.path: stream.read() for file, stream in package.contents()} == {"a/c.txt": b"333", "b.txt": b"2"}
         assert package.random_access
-        assert package.algorithms == ()
+        assert package.algorithms_for(package.files[0]) == ()
         assert package.tags == {}
         report = package.check({})
     assert (report.files, report.size_bytes, report.warnings) == (2, 4, ())
@@ -144,7 +144,7 @@ def test_collisions_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limits", "word"),
     [
-        (Limits(max_files=2), "more than 2 files"),
+        (Limits(max_files=3), "more than 3 files"),
         (Limits(max_bytes=3), "more than 3 bytes"),
         (Limits(max_depth=2), "deep"),
         (Limits(max_path_bytes=4), "bytes long"),
@@ -152,8 +152,16 @@ def test_collisions_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_limits(tmp_path: Path, limits: Limits, word: str) -> None:
-    root = write_folder(tmp_path / "p", {"a/b/c": b"1", "d/e": b"22", "name": b"3"})
+    root = write_folder(tmp_path / "p", {"a/b/c": b"1", "d/e": b"22", "name": b"3", "x": b"4"})
     assert any(word in problem for problem in problems(root, limits))
+
+
+def test_folders_are_counted_too(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "p", {"a": b"1"})
+    for n in range(5):
+        (root / f"empty{n}").mkdir()
+    assert "more than 4 folders" in problems(root, Limits(max_files=4))[0]
+    assert "more than 2 entries" in problems(root, Limits(max_files=1))[0]
 
 
 def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:

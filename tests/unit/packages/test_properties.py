@@ -2,6 +2,7 @@
 
 import tempfile
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -60,13 +61,10 @@ def never_crashes(path: Path) -> None:
     limits = Limits(max_files=1000, max_bytes=10 << 20)
     report = validate_bag(path, limits=limits, stop=stop)
     assert report.valid is (not report.errors)
-    try:
-        with open_package(path, format="auto", limits=limits, stop=stop) as package:
-            for _, stream in package.contents():
-                while stream.read(1 << 16):
-                    pass
-    except PackageError as error:
-        assert error.problems
+    with suppress(PackageError), open_package(path, format="auto", limits=limits, stop=stop) as package:
+        for _, stream in package.contents():
+            while stream.read(1 << 16):
+                pass
 
 
 @quick

@@ -1,6 +1,8 @@
 """Bags in tar archives, plain and with gzip, made by others, by mistake and by malice."""
 
 import io
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 from repository.errors import PackageError
 from repository.packages.opening import open_package
 from repository.packages.package import Limits, Package
+from repository.packages.tar_headers import parse_header
 from repository.stop import StopToken
-from tests.doubles.packages_builder import ODD_NAMES, bag, gzip_bytes, tar_entry, write_tar
+from tests.doubles.packages_builder import ODD_NAMES, bag, gzip_bytes, tar_entry, write_folder, write_tar
 
 KINDS = ("tar", "tar.gz")
 both = pytest.mark.parametrize("kind", KINDS)
@@ -146,7 +149,7 @@ def digests_of(path: Path) -> dict[str, dict[str, str]]:
     found = {}
     with opened(path) as package:
         for file, stream in package.contents():
-            hasher = MultiHasher(package.algorithms)
+            hasher = MultiHasher(package.algorithms_for(file))
             hasher.update(stream.read())
             found[file.path] = hasher.digests()
     return found
@@ -225,6 +228,29 @@ def test_bad_pax_records_are_refused(tmp_path: Path, records: bytes) -> None:
 def test_many_files_are_refused_early(tmp_path: Path, kind: str) -> None:
     path = write_tar(tmp_path / f"bag.{kind}", {str(n): b"" for n in range(50)})
     assert any("more than 10 files" in problem for problem in problems(path, Limits(max_files=10)))
+
+
+@pytest.mark.parametrize("kind", ["v7", "oldgnu", "gnu", "ustar", "posix"])
+@pytest.mark.skipif(shutil.which("tar") is None, reason="needs GNU tar")
+def test_archives_of_gnu_tar_are_read(tmp_path: Path, kind: str) -> None:
+    names = {f"{'d' * 60}/{'n' * 80}.txt": b"1", "page.txt": b"2"} if kind != "v7" else {"page.txt": b"2"}
+    write_folder(tmp_path / "bag", bag(names))
+    for name, flags in {"bag.tar": "-cf", "bag.tgz": "-czf"}.items():
+        argv = ["tar", f"--format={kind}", flags, name, "bag"]
+        assert subprocess.run(argv, cwd=tmp_path, check=False).returncode == 0
+        assert read_all(opened(tmp_path / name)) == bag(names)
+
+
+def test_numbers_in_headers() -> None:
+    block = bytearray(tar_entry("x", size=8**11).tobuf(tarfile.GNU_FORMAT))
+    assert parse_header(bytes(block)).size == 8**11
+    for field in (b"-0000000017\0", b"0x000000017\0", b"\xff" * 12):
+        block[124:136] = field
+        block[148:156] = b"%06o\0 " % (sum(block[:148]) + 8 * 32 + sum(block[156:]))
+        try:
+            assert parse_header(bytes(block)).size > 2**80
+        except ValueError:
+            assert field[0] < 128
 
 
 def test_an_archive_that_changes_is_noticed(tmp_path: Path) -> None:

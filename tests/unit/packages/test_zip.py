@@ -1,5 +1,6 @@
 """Bags in ZIP archives, made by others, by mistake and by malice."""
 
+import io
 import stat
 import zipfile
 import zlib
@@ -47,6 +48,32 @@ def test_a_zipped_bag_is_read(tmp_path: Path, method: int) -> None:
         assert read_all(package) == files
         with package.open(package.files[-1]) as stream:
             assert stream.read(3) == files[package.files[-1].path][:3]
+
+
+def test_a_streamed_archive_is_read(tmp_path: Path) -> None:
+    """As Java writes it: sizes and checksums behind the content."""
+
+    class Pipe(io.RawIOBase):
+        def __init__(self) -> None:
+            super().__init__()
+            self.content = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            self.content += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("bag/data/empty")
+        for name, content in bag().items():
+            with archive.open(f"bag/{name}", "w", force_zip64=True) as target:
+                target.write(content)
+    (tmp_path / "bag.zip").write_bytes(pipe.content)
+    with opened(tmp_path / "bag.zip") as package:
+        assert read_all(package) == bag()
 
 
 def test_raw_bytes_without_the_flag_that_are_utf8_are_taken(tmp_path: Path) -> None:

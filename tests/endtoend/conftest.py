@@ -1,0 +1,6 @@
+"""Fixtures of the end-to-end tests."""
+
+from tests.doubles.postgres import postgres, postgres_database
+from tests.fixtures.command_line import jindang, signals_restored
+
+__all__ = ["jindang", "postgres", "postgres_database", "signals_restored"]
