@@ -1,5 +1,3 @@
 """The composition root: configuration, command line and daemon; the only place that wires the parts together."""
 
-from importlib.metadata import version
-
-__version__ = version("jindang")
+__version__ = "0.1.0"

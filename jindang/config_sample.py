@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
 
 from jindang.config import Settings
@@ -66,7 +66,18 @@ def _section(field: FieldInfo) -> type[BaseModel] | None:
 
 def _default(field: FieldInfo) -> str:
     value = field.examples[0] if field.default is None and field.examples else field.default
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    """A value as one writes it in the file; sizes with a unit."""
+    if not isinstance(value, ByteSize):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    power = max(power for power in range(6) if value % (1 << 10 * power) == 0)
+    return f"{value >> 10 * power} {_UNITS[power]}"
+
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def reference() -> str:
@@ -94,13 +105,16 @@ def _rows(model: type[BaseModel], schema: dict[str, Any], *, path: str) -> Itera
         if section is None:
             yield f"| `{name}` | {field.description} | {_allowed(model, key)} | {_default_cell(field)} |"
         else:
-            yield f"| `{name}` | {field.description} | | {'' if field.is_required() else 'as below'} |"
+            default = "required" if field.is_required() else "none" if field.default is None else "as below"
+            yield f"| `{name}` | {field.description} | | {default} |"
             yield from _rows(section, schema, path=f"{name}.")
 
 
 def _allowed(model: type[BaseModel], key: str) -> str:
     schema = model.model_json_schema()["properties"][key]
     choices = [schema, *schema.get("anyOf", [])]
+    if isinstance(model.model_fields[key].default, ByteSize):
+        return "a number of bytes, or with a unit as `2 TiB`"
     words = []
     for choice in choices:
         if "const" in choice or "enum" in choice:
@@ -121,4 +135,4 @@ _BOUNDS = (("minimum", "at least"), ("maximum", "at most"), ("minLength", "chara
 def _default_cell(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return "" if field.default is None else f"`{json.dumps(field.default, ensure_ascii=False, default=str)}`"
+    return "none" if field.default is None else f"`{_plain(field.default)}`"

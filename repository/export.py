@@ -1,5 +1,6 @@
 """Handing out an object's version: as a folder or as a BagIt bag, every file hashed while it is written."""
 
+import errno
 import os
 import uuid
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from repository.ocfl.inventory import Inventory, VersionNumber
 from repository.ocfl.object import open_content
 from repository.stop import StopToken
 
+_NOT_A_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 _BAG_DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 
@@ -70,7 +72,7 @@ def export_version(
         OperationCancelledError: stop was set; nothing is left at the destination.
     """
     if os.path.lexists(destination):
-        raise InvalidInputError("The destination exists already", where=destination, next_step="name a new folder")
+        raise _exists(destination)
     if not destination.absolute().parent.is_dir():
         raise InvalidInputError(
             "The folder of the destination does not exist",
@@ -87,11 +89,18 @@ def export_version(
                     _write_tag_files(partial, inventory, number, record, size_bytes=copied, bagged=bagged)
                 sync.sync()
             rename_new(partial, destination.absolute())
+        except FileExistsError as error:
+            remove_tree(partial)
+            raise _exists(destination) from error
         except BaseException:
             remove_tree(partial)
             raise
     files = sum(path.startswith(PAYLOAD) for path in inventory.state(number))
     return Exported(destination=destination, version=number.number, files=files, size_bytes=copied)
+
+
+def _exists(destination: Path) -> InvalidInputError:
+    return InvalidInputError("The destination exists already", where=destination, next_step="name a new folder")
 
 
 def _copy(object_root: Path, inventory: Inventory, number: VersionNumber, target: Path, *, stop: StopToken) -> int:
@@ -125,10 +134,13 @@ def _copy(object_root: Path, inventory: Inventory, number: VersionNumber, target
 def _open_stored(object_root: Path, content_path: str) -> BinaryIO:
     try:
         return open_content(object_root, content_path)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in _NOT_A_FILE:
+            raise
         raise IntegrityError(
-            "A stored file is missing",
+            "A stored file is missing, or something else is in its place",
             where=object_root / content_path,
+            why=error.strerror,
             next_step="restore the object from another copy; the export was given up",
         ) from error
 

@@ -16,7 +16,8 @@ def command() -> None:
 def check(invocation: Invocation) -> int:
     """Say whether the configuration is right; every mistake at once, each with its line."""
     settings = invocation.settings
-    invocation.say(f"{invocation.config_path}: right; {len(settings.tiers)} tiers, {settings.institution.name}")
+    tiers = ", ".join(tier.name for tier in settings.tiers)
+    invocation.say(f"{invocation.config_path}: right; {settings.institution.name}, tiers: {tiers}")
     invocation.answer({"valid": True, "config": str(invocation.config_path)})
     return 0
 

@@ -55,6 +55,10 @@ def command(
 
     Without --meta, a file PACKAGE.yaml or PACKAGE.json next to the package is used.
     """
+    from repository.ingest.workers import start_fork_server
+
+    if workers != 1:
+        start_fork_server()
     from repository.ingest.run import IngestRun
 
     requests, refused = make_requests(packages, identifier=identifier, meta=meta, package_format=package_format)

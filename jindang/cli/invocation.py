@@ -97,7 +97,10 @@ class Invocation:
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         width = None if sys.stdout.isatty() else 1000
-        Console(width=width, highlight=False, markup=False).print(table)
+        console = Console(width=width, highlight=False, markup=False)
+        with console.capture() as captured:
+            console.print(table)
+        click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def json_text(document: dict[str, Any]) -> str:

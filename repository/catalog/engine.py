@@ -131,13 +131,26 @@ def require_current_schema(engine: Engine) -> None:
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Bring the database to the schema of this release, from an empty one or an older release's."""
+    """Bring the database to the schema of this release, from an empty one or an older release's.
+
+    Raises:
+        CatalogOutdatedError: the database is of a newer release; it is left as it is.
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     with importlib.resources.as_file(importlib.resources.files("repository.catalog") / "migrations") as scripts:
         config.set_main_option("script_location", str(scripts).replace("%", "%%"))
         with writing(engine) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, REVISION)
+            try:
+                command.upgrade(config, REVISION)
+            except CommandError as error:  # the revision that the database has is unknown here
+                raise CatalogOutdatedError(
+                    "The catalogue was made by a newer release of Jindang",
+                    where=engine.url.render_as_string(hide_password=True),
+                    why=str(error),
+                    next_step="use that release, or a newer one",
+                ) from error

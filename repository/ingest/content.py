@@ -5,10 +5,11 @@ import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from repository.durable import begin_write_back, tier_error
 from repository.hashing import CHUNK_BYTES, MultiHasher, copy_and_hash
+from repository.ingest.overlapped import WriteError, copy_overlapped
 from repository.ingest.request import Meter
 from repository.stop import StopToken
 
@@ -54,12 +55,15 @@ class ContentWriter:
         self.sizes: dict[str, int] = {}
         """Content path -> bytes, of what is new to the object."""
 
-    def add(self, logical_path: str, stream: BinaryIO, *, algorithms: Iterable[str] = ()) -> dict[str, str]:
+    def add(
+        self, logical_path: str, stream: BinaryIO, *, algorithms: Iterable[str] = (), is_large: bool = False
+    ) -> dict[str, str]:
         """Take in one file.
 
         Args:
             logical_path: not used before in this version.
             stream: read to its end.
+            is_large: it will be many chunks, worth writing in a thread of its own.
             algorithms: digests wanted besides the object's own.
 
         Returns: algorithm -> digest.
@@ -74,7 +78,7 @@ class ContentWriter:
         if self._folder is None:
             copy_and_hash(stream, self._count, hasher, stop=self._stop, buffer=self._buffer())
         else:
-            self._write(self._folder / content_path, stream, hasher)
+            self._write(self._folder / content_path, stream, hasher, is_large=is_large)
         digests = hasher.digests()
         digest = digests[self._algorithm]
         with self._lock:
@@ -97,7 +101,7 @@ class ContentWriter:
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
 
-    def _write(self, target: Path, stream: BinaryIO, hasher: MultiHasher) -> None:
+    def _write(self, target: Path, stream: BinaryIO, hasher: MultiHasher, *, is_large: bool) -> None:
         parent = str(target.parent)
         try:
             if parent not in self._folders:
@@ -116,8 +120,13 @@ class ContentWriter:
                 raise tier_error(error, target) from error
 
         try:
-            copy_and_hash(stream, write, hasher, stop=self._stop, buffer=self._buffer())
+            if is_large:
+                copy_overlapped(stream, fd, hasher, stop=self._stop, on_read=self._meter.read)
+            else:
+                copy_and_hash(stream, write, hasher, stop=self._stop, buffer=self._buffer())
             begin_write_back(fd)
+        except WriteError as error:
+            raise tier_error(cast("OSError", error.__cause__), target) from error
         finally:
             os.close(fd)
 

@@ -51,7 +51,7 @@ from repository.packages.opening import open_package
 from repository.packages.package import Package, PackageFile, PackageFormat
 from repository.stop import StopToken
 
-LARGE_FILE_BYTES = 4 << 20
+LARGE_FILE_BYTES = 8 << 20
 """From here on a file is worth a thread of its own: hashing and writing it lets go of the interpreter."""
 
 
@@ -242,7 +242,12 @@ class _Stager:
         package, digests = self._package, {}
 
         def add(file: PackageFile, stream: BinaryIO) -> dict[str, str]:
-            return writer.add(package.logical_path(file), stream, algorithms=package.algorithms_for(file))
+            return writer.add(
+                package.logical_path(file),
+                stream,
+                algorithms=package.algorithms_for(file),
+                is_large=file.size_bytes >= LARGE_FILE_BYTES,
+            )
 
         if not package.random_access:
             for file, stream in package.contents():

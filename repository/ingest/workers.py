@@ -6,11 +6,13 @@ it lives, so that nobody clears up behind its back.
 """
 
 import multiprocessing
+import multiprocessing.context
 import multiprocessing.synchronize
 import os
 import signal
 import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
@@ -72,6 +74,17 @@ class Staging(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
+def start_fork_server() -> multiprocessing.context.ForkServerContext:
+    """Start the process from which the workers are forked, if it does not run yet; it gets ready by itself.
+
+    Called early, it imports what the workers need while the caller imports what he needs.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    forkserver.ensure_running()
+    return context
+
+
 def open_staging(workers: int, session_folder: Path) -> Staging:
     """So many processes; a single worker is this process itself."""
     return _InProcess() if workers == 1 else _Pool(workers, session_folder)
@@ -106,8 +119,7 @@ class _Pool:
     """Worker processes."""
 
     def __init__(self, workers: int, session_folder: Path) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context = start_fork_server()
         values = context.Array("q", 3)
         self.progress = Progress(values)
         self._event = context.Event()

@@ -6,6 +6,7 @@ every prefix leaves either the old object or the new one; `complete_version` fin
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ ROOT_DECLARATION = f"0=ocfl_{SPEC_VERSION}"
 OBJECT_DECLARATION = f"0=ocfl_object_{SPEC_VERSION}"
 OBJECT_DECLARATION_PREFIX = "0=ocfl_object_"
 _PARENT_ATTEMPTS = 10
+_UNFINISHED = re.compile(rf"\.({re.escape(LAYOUT_FILE)}|{re.escape(ROOT_DECLARATION)})\.\d+\.new", re.ASCII)
+"""What `write_durable_file` was cut off from naming."""
 
 
 class StorageRoot:
@@ -31,7 +34,7 @@ class StorageRoot:
 
     @classmethod
     def create(cls, path: Path) -> "StorageRoot":
-        """Make an empty folder a storage root, layout 0003; finishes what an interrupted call began.
+        """Make an empty folder a storage root, layout 0003; one that is there is opened, an interrupted call finished.
 
         The declaration is written last: a folder without one is not a storage root yet.
 
@@ -47,7 +50,10 @@ class StorageRoot:
         }
         with tier_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-            foreign = {entry.name for entry in path.iterdir()} - {name.split("/")[0] for name in files}
+            if (path / ROOT_DECLARATION).is_file():
+                return cls.open(path)
+            foreign = {entry.name for entry in path.iterdir() if not _UNFINISHED.fullmatch(entry.name)}
+            foreign -= {name.split("/")[0] for name in files}
             if foreign:
                 raise TierIdentityError(
                     "The folder is not empty and not a storage root",
@@ -191,5 +197,6 @@ class StorageRoot:
         folder = self.object_root(object_path).parent
         with contextlib.suppress(OSError):
             while folder != self.path:
-                folder.rmdir()
+                with contextlib.suppress(FileNotFoundError):  # cut off before it was made
+                    folder.rmdir()
                 folder = folder.parent
