@@ -6,7 +6,7 @@ versions; a version's own folder never changes once it is there, and decides (do
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,17 +29,18 @@ class StoredInventory:
     """An inventory that was read from storage and found to be what was written.
 
     `in_order` is False when a version was being put into place: the content is whole, but the object's root does not
-    say so yet.
+    say so yet. `root_problem` says why the root inventory could not be used at all, and a version's own stands in.
     """
 
     inventory: Inventory
     data: bytes
     digest: str
     in_order: bool
+    root_problem: InventoryError | None = None
 
 
 def read_inventory(object_root: Path) -> StoredInventory:
-    """The inventory that is in force.
+    """The inventory that is in force; where the root inventory cannot be trusted, the newest version's own.
 
     Raises:
         NotFoundError: there is no object here.
@@ -47,25 +48,42 @@ def read_inventory(object_root: Path) -> StoredInventory:
         TierError: the storage could not be read.
     """
     with tier_errors(object_root):
-        data = _read(object_root / INVENTORY_FILE)
-        if data is None:
-            if not object_root.is_dir():
-                raise NotFoundError("There is no object here", where=object_root)
-            raise InventoryError("The object has no inventory", where=object_root, next_step=_NEXT_STEP)
-        inventory = parse_inventory(data, where=str(object_root / INVENTORY_FILE))
-        digest = hashlib.new(inventory.digest_algorithm, data).hexdigest()
-        sidecar = _read(object_root / sidecar_name(inventory.digest_algorithm))
-        if sidecar is not None and _states(sidecar, digest):
-            return StoredInventory(inventory=inventory, data=data, digest=digest, in_order=True)
-        version = read_version_inventory(object_root, inventory.head)
-        if version is None or version.digest != digest:
-            raise InventoryError(
-                "The inventory is not what was written",
-                where=object_root / INVENTORY_FILE,
-                why="it does not agree with its sidecar",
-                next_step=_NEXT_STEP,
-            )
-        return StoredInventory(inventory=inventory, data=data, digest=digest, in_order=False)
+        try:
+            return _read_root_inventory(object_root)
+        except InventoryError as problem:
+            newest = _newest_version(object_root)
+            if newest is None:
+                raise
+            return replace(newest, in_order=False, root_problem=problem)
+
+
+def _read_root_inventory(object_root: Path) -> StoredInventory:
+    data = _read(object_root / INVENTORY_FILE)
+    if data is None:
+        if not object_root.is_dir():
+            raise NotFoundError("There is no object here", where=object_root)
+        raise InventoryError("The object has no inventory", where=object_root, next_step=_NEXT_STEP)
+    inventory = parse_inventory(data, where=str(object_root / INVENTORY_FILE))
+    digest = hashlib.new(inventory.digest_algorithm, data).hexdigest()
+    sidecar = _read(object_root / sidecar_name(inventory.digest_algorithm))
+    if sidecar is not None and _states(sidecar, digest):
+        return StoredInventory(inventory=inventory, data=data, digest=digest, in_order=True)
+    version = read_version_inventory(object_root, inventory.head)
+    if version is None or version.digest != digest:
+        raise InventoryError(
+            "The inventory is not what was written",
+            where=object_root / INVENTORY_FILE,
+            why="it does not agree with its sidecar",
+            next_step=_NEXT_STEP,
+        )
+    return StoredInventory(inventory=inventory, data=data, digest=digest, in_order=False)
+
+
+def _newest_version(object_root: Path) -> StoredInventory | None:
+    """The newest version's own inventory; no older one stands in for it, that would hide what was acknowledged."""
+    numbers = [VersionNumber.parse_or_none(entry.name) for entry in object_root.iterdir()]
+    newest = max((number for number in numbers if number is not None), default=None)
+    return None if newest is None else read_version_inventory(object_root, newest)
 
 
 def read_version_inventory(object_root: Path, number: VersionNumber) -> StoredInventory | None:

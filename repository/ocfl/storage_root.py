@@ -34,9 +34,10 @@ class StorageRoot:
 
     @classmethod
     def create(cls, path: Path) -> "StorageRoot":
-        """Make an empty folder a storage root, layout 0003; one that is there is opened, an interrupted call finished.
+        """Make an empty folder a storage root, layout 0003; finishes what an interrupted call began.
 
-        The declaration is written last: a folder without one is not a storage root yet.
+        The declaration is written last: a folder without one is not a storage root yet. One that has it and no
+        object is opened, with the files that a tier keeps beside it.
 
         Raises:
             TierIdentityError: the folder holds something else.
@@ -50,10 +51,15 @@ class StorageRoot:
         }
         with tier_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-            if (path / ROOT_DECLARATION).is_file():
-                return cls.open(path)
-            foreign = {entry.name for entry in path.iterdir() if not _UNFINISHED.fullmatch(entry.name)}
-            foreign -= {name.split("/")[0] for name in files}
+            is_declared = (path / ROOT_DECLARATION).is_file()
+            known = {name.split("/")[0] for name in files}
+            foreign = {
+                entry.name
+                for entry in path.iterdir()
+                if entry.name not in known
+                and not _UNFINISHED.fullmatch(entry.name)
+                and (entry.is_dir() or not is_declared)
+            }
             if foreign:
                 raise TierIdentityError(
                     "The folder is not empty and not a storage root",
@@ -65,7 +71,7 @@ class StorageRoot:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(FileExistsError):
                     write_durable_file(path / name, data, mode=0o444)
-        return cls(path, layout)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> "StorageRoot":
@@ -154,21 +160,28 @@ class StorageRoot:
         for name in (INVENTORY_FILE, sidecar_name(algorithm)):
             (staged / name).rename(target / name)
 
-    def complete_version(self, object_path: str, scratch: Path, sync: FileSystemSync) -> bool:
+    def complete_version(
+        self, object_path: str, scratch: Path, sync: FileSystemSync, *, interrupted: int | None = None
+    ) -> bool:
         """Bring an object that was left between two renames to its newest version; nothing to do is fine.
 
         Args:
             object_path: an object that nobody is writing to.
             scratch: a folder that does not exist yet, on the same file system.
             sync: of this file system.
+            interrupted: the version that an intent says was being put into place; a root inventory that cannot be
+                read is then made again from that version's own. Without an intent it is damage, and is left alone.
 
         Returns: whether there was something to do.
 
         Raises:
-            IntegrityError: a further version folder is there, but it is not one that we made.
+            IntegrityError: a further version folder is there, but it is not one that we made; or the root inventory
+                is damaged.
         """
         target = self.object_root(object_path)
         stored = read_inventory(target)
+        if stored.root_problem is not None and stored.inventory.head.number != interrupted:
+            raise stored.root_problem
         number = stored.inventory.head.next()
         with tier_errors(target):
             newest = stored

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -483,7 +482,7 @@ def test_a_damaged_file_is_exit_code_5_and_nothing_is_left(three: CommandLine, t
     assert answer["error"] == "IntegrityError"
     assert answer["where"] == str(content)
     assert answer["next_step"]
-    assert os.listdir(exports) == []
+    assert list(exports.iterdir()) == []
     assert three("export", "a-2", exports / "out").code == 0
 
 

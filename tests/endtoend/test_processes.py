@@ -122,7 +122,7 @@ def workers_of(process: subprocess.Popen[str], staging: Path) -> list[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and int(folder.name) != process.pid:
             try:
-                open_files = [os.readlink(fd) for fd in (folder / "fd").iterdir()]
+                open_files = [str(fd.readlink()) for fd in (folder / "fd").iterdir()]
             except OSError:
                 continue
             if any(name.startswith(str(staging)) for name in open_files):

@@ -85,10 +85,14 @@ ingest:
         "line 6, ingest.digest: 'md5' is not allowed; allowed are 'sha512' or 'sha256'",
         "line 7, ingest.workers: 'lots' is not allowed; give a whole number",
         "line 8, ingest.allow_state_secrets: 'maybe' is not allowed; give true or false",
-        "line 9, ingest.reserve_bytes: '5apples' is not allowed; give a number of bytes, with a unit if you like: "
-        "`2 TiB`",
-        "line 10, ingest.limits.max_file: there is no such setting here; allowed are max_archive_ratio, max_bytes, "
-        "max_depth, max_files",
+        (
+            "line 9, ingest.reserve_bytes: '5apples' is not allowed; give a number of bytes, with a unit if you "
+            "like: `2 TiB`"
+        ),
+        (
+            "line 10, ingest.limits.max_file: there is no such setting here; allowed are max_archive_ratio, "
+            "max_bytes, max_depth, max_files"
+        ),
         "line 10, ingest.limits.max_files: 0 is not allowed; input should be greater than or equal to 1",
     )
 
@@ -96,8 +100,10 @@ ingest:
 def test_what_is_missing_is_told_with_its_meaning(tmp_path: Path) -> None:
     assert problems(tmp_path, "data: x\ntiers: [{kind: disk}]\n") == (
         "line 1, institution: this setting is missing: Whose records these are.",
-        "line 2, tiers[0].name: this setting is missing: A short name: lower-case letters, digits and `-`. "
-        "It appears in every report; never change it later.",
+        (
+            "line 2, tiers[0].name: this setting is missing: A short name: lower-case letters, digits and `-`. "
+            "It appears in every report; never change it later."
+        ),
         "line 2, tiers[0].path: this setting is missing: The folder; relative to this file, or absolute.",
     )
 

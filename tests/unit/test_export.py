@@ -16,7 +16,7 @@ from repository.packages.bag_validation import validate_bag
 from repository.packages.package import Limits
 from repository.stop import StopToken
 from tests.doubles.packages_builder import ODD_NAMES
-from tests.fixtures.command_line import CommandLine, deposit, jindang, signals_restored, tree
+from tests.fixtures.command_line import CommandLine, jindang, signals_restored, tree
 
 __all__ = ["jindang", "signals_restored"]
 
