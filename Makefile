@@ -21,7 +21,7 @@ test:
 	@scripts/bootstrap test
 	@failed=0; \
 	$(MAKE) --no-print-directory checks || failed=1; \
-	.venv/bin/python -m pytest -n 2 --cov --cov-report=term || failed=1; \
+	COVERAGE_FILE="$(CURDIR)/.coverage" .venv/bin/python -m pytest -n 2 --cov --cov-report=term || failed=1; \
 	exit $$failed
 
 check:
