@@ -15,6 +15,7 @@ RepositoryError
 │   ├── TierIdentityError        is another one than expected: empty mount, swapped disk
 │   ├── TierDeniedError          permission refused
 │   └── TierFullError            no space left                                                     retryable
+├── WorkerLostError              a worker process ended in the middle of its work         exit 4, retryable
 ├── ConflictError                somebody else is changing the same object                  exit 4, retryable
 └── OperationCancelledError      a person or the system asked us to stop                           exit 130
 
@@ -171,6 +172,13 @@ class TierDeniedError(TierError):
 class TierFullError(TierError):
     """The tier has no space left."""
 
+    retryable = True
+
+
+class WorkerLostError(RepositoryError):
+    """A worker process ended in the middle of its work."""
+
+    exit_code = 4
     retryable = True
 
 

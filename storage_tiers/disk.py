@@ -110,9 +110,15 @@ three short folder names made from a hash, then the object's identifier in perce
   v1/content/submission/    what came with the deposit: manifests, bag-info.txt
   v2/content/...            only what is new in the second version; and so on
 
-To find an object:    grep -rl --include=object.json 'J019-WS' .
-To prove an object:   cd into its folder; sha512sum -c inventory.json.sha512
-                      then compare `sha512sum v1/content/data/FILE` with the manifest in inventory.json
+To find an object:    grep -rl --include=inventory.json 'J019-WS' .     by its identifier, or by a file's name
+                      grep -rl --include=object.json '规划图' .         by its title or what else was said of it
+                      (in identifiers, letters other than A-Z are written %XX: search for the part around them)
+To prove an object:   cd into its folder, then
+                      sha512sum -c inventory.json.sha512
+                      awk -F'"' '/^  "[0-9a-f]+": \\[/ {d=$2} /^   "v[0-9]+\\// {print d "  " $2}' inventory.json |
+                        sha512sum -c
+                      (with sha256 for sha512 where inventory.json says so; a file whose name has a quote, a backslash
+                      or a line break in it is compared by hand)
 To get files back:    copy them from v1/content/data; inventory.json says what each is called in each version
                       ("manifest": digest -> stored file; "versions" ... "state": digest -> name)
 

@@ -53,7 +53,8 @@ def command(
     with a package is told, nothing of it is kept, and the others go on. When a package is reported as taken in, its
     content is on the medium and in the catalogue.
 
-    Without --meta, a file PACKAGE.yaml or PACKAGE.json next to the package is used.
+    Without --meta, a file PACKAGE.yaml or PACKAGE.json next to the package is used. `ingest FOLDER/*` is fine: such a
+    file is not taken for a package.
     """
     from repository.ingest.workers import start_fork_server
 
@@ -127,6 +128,7 @@ def make_requests(
     from repository.ingest.metadata_file import read_metadata_file
     from repository.ingest.request import IngestOutcome, IngestRequest, IngestStatus
 
+    packages = _without_metadata_files(packages, meta)
     given = read_metadata_file(meta) if meta else {}
     shared = given.get("", {})
     if len(packages) > 1 and (identifier or "identifier" in shared):
@@ -156,6 +158,15 @@ def make_requests(
             )
         )
     return requests, refused
+
+
+def _without_metadata_files(packages: Sequence[Path], meta: Path | None) -> list[Path]:
+    """The packages alone, where a shell's `*` named the files that describe them as well."""
+    from repository.ingest.metadata_file import metadata_beside
+
+    described = {metadata_beside(package) for package in packages}
+    named = meta and meta.absolute()
+    return [package for package in packages if package.absolute() not in described and package.absolute() != named]
 
 
 def _metadata_of(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from repository.aip import ingestion_events
 from repository.catalog.catalog import Catalog
 from repository.durable import FileSystemSync, tier_error, tier_errors
-from repository.errors import ConflictError, RepositoryError
+from repository.errors import CatalogError, ConflictError, IntegrityError, RepositoryError
 from repository.ingest.stage import StagedVersion
 from repository.model import Intent
 from repository.ocfl.storage_root import StorageRoot
@@ -72,18 +72,44 @@ class VersionCommitter:
             ]
         )
         answers: list[RepositoryError | None] = []
-        stale = []
+        given_up = []
         for version in staged:
             if version is not first[version.object_id] or version.object_id not in taken:
                 answers.append(_conflict(version, "somebody else is changing it"))
-            elif self._root.head(version.object_path) != version.number.number - 1:
-                answers.append(_conflict(version, "it has a newer version than when this one was made"))
-                stale.append(version.object_id)
-            else:
-                answers.append(None)
-        if stale:
-            self._catalog.clear_intents(stale)
+                continue
+            answers.append(self._objection(version))
+            if answers[-1] is not None:
+                given_up.append(version.object_id)
+        if given_up:
+            self._catalog.clear_intents(given_up)
         return answers
+
+    def _objection(self, version: StagedVersion) -> RepositoryError | None:
+        """Why a version cannot follow what storage and catalogue have; asked when its intent is ours."""
+        try:
+            stored = self._root.head(version.object_path)
+        except RepositoryError as error:
+            return error
+        if stored != version.number.number - 1:
+            return _conflict(version, "it has a newer version than when this one was made")
+        record = self._catalog.find_object(version.object_id)
+        recorded = record.head.number if record else 0
+        why = f"storage has {_named(stored)}, the catalogue {_named(recorded)}"
+        if recorded > stored:
+            return IntegrityError(
+                "Storage has lost what the catalogue knows of this object",
+                where=version.object_id,
+                why=why,
+                next_step="restore the object from another copy first",
+            )
+        if recorded < stored:
+            return CatalogError(
+                "The catalogue does not know what storage has of this object",
+                where=version.object_id,
+                why=why,
+                next_step=f"run `jindang catalog rebuild --from {self._tier}`, then the same command again",
+            )
+        return None
 
     def _place(self, version: StagedVersion) -> RepositoryError | None:
         """First rename of a version; a failure here takes nobody else with it."""
@@ -107,6 +133,10 @@ class VersionCommitter:
     def _sync_all(self) -> None:
         with tier_errors(self._root.path):
             self._sync.sync()
+
+
+def _named(version: int) -> str:
+    return f"version {version}" if version else "none"
 
 
 def _conflict(version: StagedVersion, why: str) -> ConflictError:

@@ -1,7 +1,7 @@
 """What is done about work that was cut off: rolled forward when it is in place, rolled back when it is not.
 
 Run before every ingest and when the daemon starts; safe to repeat, and safe beside running work, whose sessions
-are alive and are left alone.
+are alive and are left alone. One recovery at a time: an intent whose session is dead stays as it is until then.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from repository.durable import FileSystemSync, tier_errors
 from repository.errors import NotFoundError, RepositoryError
 from repository.model import Intent
 from repository.ocfl.object import read_inventory
-from repository.ocfl.staging import StagingSession, is_alive, remove_abandoned
+from repository.ocfl.staging import StagingSession, is_alive, recovery_turn, remove_abandoned
 from repository.ocfl.storage_root import StorageRoot
 
 
@@ -39,19 +39,26 @@ def recover(catalog: Catalog, root: StorageRoot, *, tier: str) -> Recovery:
     Raises:
         TierError, CatalogError: the tier or the catalogue cannot be used at all.
     """
+    placed: list[Intent] = []
     forward: list[Intent] = []
     back: list[Intent] = []
     problems: list[RepositoryError] = []
-    dead = [intent for intent in catalog.intents() if not is_alive(root.path, intent.session)]
-    if dead:
-        with tier_errors(root.path), StagingSession(root.path) as session, FileSystemSync(root.path) as sync:
-            for intent in dead:
-                try:
-                    _complete(root, intent, session, sync)
-                    (forward if _record(catalog, root, intent, tier=tier) else back).append(intent)
-                except RepositoryError as error:
-                    problems.append(error)
-    with tier_errors(root.path):
+    with tier_errors(root.path), recovery_turn(root.path):
+        dead = [intent for intent in catalog.intents() if not is_alive(root.path, intent.session)]
+        if dead:
+            with StagingSession(root.path) as session, FileSystemSync(root.path) as sync:
+                for intent in dead:
+                    try:
+                        _complete(root, intent, session, sync)
+                        placed.append(intent)
+                    except RepositoryError as error:
+                        problems.append(error)
+                sync.sync()  # the dead session's renames too: it may not have come to its own sync
+        for intent in placed:
+            try:
+                (forward if _record(catalog, root, intent, tier=tier) else back).append(intent)
+            except RepositoryError as error:
+                problems.append(error)
         removed = remove_abandoned(root.path)
     return Recovery(
         rolled_forward=tuple(forward),
@@ -63,10 +70,9 @@ def recover(catalog: Catalog, root: StorageRoot, *, tier: str) -> Recovery:
 
 def _complete(root: StorageRoot, intent: Intent, session: StagingSession, sync: FileSystemSync) -> None:
     try:
-        root.complete_version(intent.object_path, session.new_folder(), sync)
+        root.complete_version(intent.object_path, session.new_folder(), sync, interrupted=intent.version)
     except NotFoundError:
         root.remove_empty_parents(intent.object_path)
-        sync.sync()
 
 
 def _record(catalog: Catalog, root: StorageRoot, intent: Intent, *, tier: str) -> bool:

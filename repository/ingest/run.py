@@ -20,6 +20,7 @@ from repository.errors import (
     OperationCancelledError,
     PackageError,
     RepositoryError,
+    WorkerLostError,
 )
 from repository.ingest.commit import VersionCommitter
 from repository.ingest.recover import recover
@@ -138,9 +139,15 @@ class IngestRun:
 
         Raises:
             TierError, CatalogError: the tier or the catalogue cannot be used at all.
+            WorkerLostError: a worker process was killed; what was not acknowledged is undone.
             OperationCancelledError: stop was set.
         """
-        recover(self._catalog, self._root, tier=self._tier)
+        if self._dry_run:
+            with open_staging(self._workers, None) as staging:
+                self.progress = staging.progress
+                yield from self._run(_Backlog(requests), staging=staging)
+            return
+        self._recover()
         with (
             tier_errors(self._root.path),
             StagingSession(self._root.path) as session,
@@ -149,11 +156,29 @@ class IngestRun:
         ):
             committer = VersionCommitter(self._catalog, self._root, tier=self._tier, session=session.name, sync=sync)
             self.progress = staging.progress
-            yield from self._run(_Backlog(requests), session=session, staging=staging, committer=committer)
+            try:
+                yield from self._run(_Backlog(requests), staging=staging, session=session, committer=committer)
+            except BrokenExecutor as error:
+                raise WorkerLostError(
+                    "A process that reads packages was ended from outside",
+                    why="often the system ran out of memory; its log tells",
+                    next_step="run the same command again: what is finished is not done twice. `--workers 1` needs "
+                    "the least memory",
+                ) from error
+
+    def _recover(self) -> None:
+        for problem in recover(self._catalog, self._root, tier=self._tier).problems:
+            log.error("an object needs attention", problem=str(problem))
 
     def _run(
-        self, backlog: "_Backlog", *, session: StagingSession, staging: Staging, committer: VersionCommitter
+        self,
+        backlog: "_Backlog",
+        *,
+        staging: Staging,
+        session: StagingSession | None = None,
+        committer: VersionCommitter | None = None,
     ) -> Iterator[IngestOutcome]:
+        """The loop; without session and committer, a dry run."""
         under_way: dict[Future[StagedVersion], _Job] = {}
         group = _Group(self._clock)
         while True:
@@ -168,11 +193,11 @@ class IngestRun:
             answers: list[tuple[_Job, StagedVersion | RepositoryError]] = []
             for future in done:
                 job, answer = under_way.pop(future), _result(future)
-                if isinstance(answer, StagedVersion) and answer.record is not None and not self._dry_run:
+                if committer is not None and isinstance(answer, StagedVersion) and answer.record is not None:
                     group.add(job, answer)
                 else:
                     answers.append((job, answer))
-            if group.is_due or not under_way:
+            if committer is not None and (group.is_due or not under_way):
                 errors = committer.commit(group.versions)
                 answers += [(job, e or v) for job, v, e in zip(group.jobs, group.versions, errors, strict=True)]
                 group = _Group(self._clock)
@@ -181,12 +206,12 @@ class IngestRun:
                 if outcome is not None:
                     yield outcome
 
-    def _task(self, job: _Job, session: StagingSession) -> StageTask:
+    def _task(self, job: _Job, session: StagingSession | None) -> StageTask:
         return StageTask(
             request=job.request,
             rules=self._rules,
             storage_root=self._root.path,
-            folder=None if self._dry_run else session.new_folder(),
+            folder=None if session is None else session.new_folder(),
             created=self._clock.now(),
         )
 
@@ -194,12 +219,20 @@ class IngestRun:
         self, job: "_Job", answer: StagedVersion | RepositoryError, backlog: "_Backlog"
     ) -> IngestOutcome | None:
         """What to tell of a package; None when it is tried again, because others were in the way."""
+        if isinstance(answer, StagedVersion) and answer.record is None and not self._is_recorded(answer):
+            answer = ConflictError(
+                "This content is on storage, but not yet in the catalogue",
+                where=answer.object_id,
+                why="somebody else is putting it into place",
+                next_step="run the same command again; if this stays, `jindang catalog rebuild` records it",
+            )
         if isinstance(answer, StagedVersion):
             return _acknowledge(job, answer)
         if isinstance(answer, OperationCancelledError):
             raise answer
         if isinstance(answer, ConflictError) and job.attempt < ATTEMPTS:
-            recover(self._catalog, self._root, tier=self._tier)
+            if not self._dry_run:
+                self._recover()
             self._stop.wait(RETRY_DELAY_S * job.attempt)
             backlog.try_again(job)
             return None
@@ -212,6 +245,11 @@ class IngestRun:
             status=IngestStatus.REFUSED if refused else IngestStatus.FAILED,
             error=answer,
         )
+
+    def _is_recorded(self, version: StagedVersion) -> bool:
+        """Whether what is on storage already was acknowledged; else it may still be undone, or not be durable."""
+        record = self._catalog.find_object(version.object_id)
+        return record is not None and record.head.number >= version.number.number
 
     def _failure(self, job: _Job, error: RepositoryError) -> Event:
         return Event(

@@ -180,19 +180,31 @@ class _Stager:
     def _identify(self) -> ObjectId:
         given = self._task.request
         bag = self._package.tags.get("External-Identifier", ())
-        text = given.identifier or given.metadata.get("identifier") or (bag[0] if bag else self._package.name)
-        return ObjectId.parse(str(text), prefix=self._rules.identifier_prefix)
+        text = given.identifier or given.metadata.get("identifier") or (bag[0] if bag else None)
+        return ObjectId.parse(str(text or self._own_name()), prefix=self._rules.identifier_prefix)
+
+    def _own_name(self) -> str:
+        name = self._package.source.resolve().name
+        if name.encode("utf-8", "surrogateescape") != name.encode("utf-8", "replace"):
+            raise PackageError(
+                "The name of this package is not UTF-8",
+                where=self._package.name,
+                next_step="give the identifier with --id, or rename it with `convmv -f GBK -t UTF-8 --notest NAME`",
+            )
+        return self._package.name
 
     def _read_head(self) -> StoredInventory | None:
         try:
             stored = read_inventory(self._object_root)
         except NotFoundError:
             return None
+        if stored.root_problem is not None:
+            raise stored.root_problem
         if not stored.in_order or (self._object_root / str(stored.inventory.head.next())).exists():
             raise ConflictError(
                 "A version of this object is being put into place now",
                 where=self._id,
-                next_step="run the same command again",
+                next_step="run the same command again; if this stays, `jindang catalog rebuild` finishes it",
             )
         if stored.inventory.id != self._id.uri or stored.inventory.spec_version != SPEC_VERSION:
             raise InvalidInputError(

@@ -85,8 +85,8 @@ def start_fork_server() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def open_staging(workers: int, session_folder: Path) -> Staging:
-    """So many processes; a single worker is this process itself."""
+def open_staging(workers: int, session_folder: Path | None) -> Staging:
+    """So many processes; a single worker is this process itself. Without a session, for a dry run."""
     return _InProcess() if workers == 1 else _Pool(workers, session_folder)
 
 
@@ -118,7 +118,7 @@ class _InProcess:
 class _Pool:
     """Worker processes."""
 
-    def __init__(self, workers: int, session_folder: Path) -> None:
+    def __init__(self, workers: int, session_folder: Path | None) -> None:
         context = start_fork_server()
         values = context.Array("q", 3)
         self.progress = Progress(values)
@@ -141,15 +141,15 @@ class _Pool:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: tuple[Progress, StopToken, SessionLock] | None = None
+_worker: tuple[Progress, StopToken, SessionLock | None] | None = None
 
 
 def _begin_worker(
-    session_folder: Path, values: "SynchronizedArray[int]", event: multiprocessing.synchronize.Event
+    session_folder: Path | None, values: "SynchronizedArray[int]", event: multiprocessing.synchronize.Event
 ) -> None:
     global _worker  # noqa: PLW0603 - a worker process has one life and one run
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops us in order
-    _worker = Progress(values), StopToken(event), SessionLock(session_folder)
+    _worker = Progress(values), StopToken(event), None if session_folder is None else SessionLock(session_folder)
     threading.Thread(target=_die_with_parent, name="die-with-parent", daemon=True).start()
 
 

@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,10 @@ from repository.durable import remove_tree
 
 STAGING_FOLDER = "extensions/jindang-staging"
 _LOCK = "lock"
+_RECOVERY_LOCK = "recovery.lock"
+
+_REMOVED_MEANWHILE = (FileNotFoundError, FileExistsError)
+"""What making a folder comes to when somebody removes the staging area, which was there and is not, just then."""
 
 
 class SessionLock:
@@ -55,7 +60,7 @@ class StagingSession:
         while True:  # another run may be clearing up just now and take our folder for an abandoned one
             self.name = uuid.uuid4().hex
             self.folder = self._area / self.name
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(*_REMOVED_MEANWHILE):
                 self.folder.mkdir(parents=True)
                 self._lock = SessionLock(self.folder)
                 return
@@ -70,7 +75,7 @@ class StagingSession:
 
     def __exit__(self, *_: object) -> None:
         """Remove the session; and the staging area itself when nobody else is using it."""
-        remove_tree(self.folder)
+        _remove_session(self.folder)
         self._lock.release()
         _remove_when_empty(self._area)
 
@@ -95,12 +100,12 @@ def remove_abandoned(storage_root: Path) -> int:
     """Remove every session that nobody holds any more; returns how many."""
     area = storage_root / STAGING_FOLDER
     removed = 0
-    for folder in sorted(area.iterdir()) if area.is_dir() else ():
+    for folder in _sessions(area):
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(folder)
+                _remove_session(folder)
                 removed += 1
             except BlockingIOError:
                 pass
@@ -108,6 +113,57 @@ def remove_abandoned(storage_root: Path) -> int:
                 os.close(fd)
     _remove_when_empty(area)
     return removed
+
+
+@contextlib.contextmanager
+def recovery_turn(storage_root: Path) -> Iterator[None]:
+    """Wait until nobody else is recovering on this storage root, then let nobody else begin.
+
+    Two at once could take each other's work for their own: what one has finished, a third may be changing again.
+    """
+    area = storage_root / STAGING_FOLDER
+    path = area / _RECOVERY_LOCK
+    fd = _wait_for_lock(path)
+    try:
+        yield
+    finally:
+        path.unlink()
+        os.close(fd)
+        _remove_when_empty(area)
+
+
+def _wait_for_lock(path: Path) -> int:
+    """The descriptor of a lock file that is ours and still has its name; whoever had it before us removed his."""
+    while True:
+        with contextlib.suppress(*_REMOVED_MEANWHILE):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(fd), path.stat()):
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+
+def _sessions(area: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in area.iterdir() if entry.name != _RECOVERY_LOCK)
+    except FileNotFoundError:
+        return []
+
+
+def _remove_session(folder: Path) -> None:
+    """Remove a session that we hold; its lock at the end, for without it others take the rest for abandoned."""
+    with contextlib.suppress(FileNotFoundError):
+        for entry in folder.iterdir():
+            if entry.name != _LOCK:
+                remove_tree(entry)
+        (folder / _LOCK).unlink()
+    with contextlib.suppress(OSError):  # somebody has just made a new lock there, and removes it with the folder
+        folder.rmdir()
 
 
 def _remove_when_empty(area: Path) -> None:

@@ -138,7 +138,7 @@ class StorageRoot:
         target = self.object_root(object_path)
         for attempt in range(_PARENT_ATTEMPTS):
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                _make_folder(target.parent)
                 rename_new(staged, target)
             except FileNotFoundError:  # somebody who rolls back has just removed the empty parent
                 if attempt == _PARENT_ATTEMPTS - 1 or not staged.is_dir():
@@ -213,3 +213,14 @@ class StorageRoot:
                 with contextlib.suppress(FileNotFoundError):  # cut off before it was made
                     folder.rmdir()
                 folder = folder.parent
+
+
+def _make_folder(folder: Path) -> None:
+    """With its parents. Raises FileNotFoundError when somebody removes one of them just then."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # it was there, and when pathlib looked what it is, it was not
+        if not os.path.lexists(folder):
+            raise FileNotFoundError(folder) from error
+        if not folder.is_dir():
+            raise

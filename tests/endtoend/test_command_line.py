@@ -275,6 +275,19 @@ def test_a_package_without_a_row_is_refused_and_the_others_go_on(jindang: Comman
     assert jindang("ingest", "--meta", tmp_path / "m.csv", *packages).code == 2
 
 
+def test_the_files_that_describe_packages_are_not_taken_for_packages(jindang: CommandLine, tmp_path: Path) -> None:
+    folder = tmp_path / "deposits"
+    deposit(folder / "vol-1")
+    deposit(folder / "vol-2")
+    (folder / "vol-1.yaml").write_text("title: one\n")
+    (folder / "all.csv").write_text("package,title\nvol-1,one\nvol-2,two\n")
+    assert jindang.json("ingest", *sorted(folder.glob("vol*")))["counts"] == {"new object": 2}
+    answer = jindang.json("ingest", "--meta", folder / "all.csv", *sorted(folder.glob("[av]*[12v]")))
+    assert answer["counts"] == {"unchanged": 1, "new version": 1}
+    said = jindang("ingest", folder / "vol-1.yaml")  # alone it is a mistake
+    assert (said.code, "a single file, not a package" in said.err) == (1, True)
+
+
 @pytest.mark.parametrize("text", ["title: [", "titel: x\n", "year: soon\n"])
 def test_a_bad_file_beside_one_package_stops_none_of_the_others(
     jindang: CommandLine, tmp_path: Path, text: str

@@ -163,10 +163,11 @@ def test_a_killed_worker_is_not_a_success(jindang: CommandLine, tmp_path: Path) 
         for worker in workers:
             os.kill(worker, signal.SIGKILL)
         out, err = process.communicate(timeout=WAIT_S)
-    assert process.returncode not in (0, -signal.SIGKILL)
-    assert err
+    assert process.returncode == 4
+    assert "run the same command again" in err
     answer = json.loads(out)
-    taken_in = {Path(p["package"]).name for p in answer.get("packages", []) if "error" not in p}
+    assert answer["cut_off"]["error"] == "WorkerLostError"
+    taken_in = {Path(p["package"]).name for p in answer["packages"] if "error" not in p}
     assert "big" not in taken_in
     assert jindang("ingest", packages[1]).code == 0  # the next run clears up and goes on
     assert_clean(jindang, {"small"})

@@ -1,6 +1,7 @@
 """Processes forked from the test: they cost milliseconds where a new interpreter costs half a second."""
 
 import os
+import select
 import signal
 import sys
 import time
@@ -39,13 +40,16 @@ class Child:
 
     def wait(self, seconds: float = 60) -> int:
         """Its exit code; minus the signal's number when it was killed. After so long it is killed."""
-        for _ in patience(seconds):
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-        self.kill()
-        os.waitpid(self.pid, 0)
-        raise AssertionError(f"a process was still at work after {seconds} s")
+        watched = os.pidfd_open(self.pid)
+        try:
+            has_ended = bool(select.select([watched], [], [], seconds)[0])
+        finally:
+            os.close(watched)
+        if not has_ended:
+            self.kill()
+        _, status = os.waitpid(self.pid, 0)
+        assert has_ended, f"a process was still at work after {seconds} s"
+        return os.waitstatus_to_exitcode(status)
 
 
 def run_in_child(work: Callable[[], None]) -> int:

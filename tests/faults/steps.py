@@ -93,7 +93,9 @@ class StepWatcher:
     def _consider(self, kind: str, path: Any, folder_fd: int | None) -> None:
         if isinstance(path, int):
             folder_fd, path = path, ""
-        text = os.path.join(_path_of(folder_fd), os.fsdecode(path)) if folder_fd not in (None, -1) else str(path)
+        text = os.fsdecode(path)
+        if folder_fd not in (None, -1):
+            text = str(Path(_path_of(folder_fd)) / text)
         if text.startswith(self._prefix):
             self.step(kind, text.removeprefix(self._prefix))
 
@@ -125,7 +127,7 @@ class _WatchedLibrary:
 
 
 def _path_of(fd: int | None) -> str:
-    return os.readlink(f"/proc/self/fd/{fd}")
+    return str(Path(f"/proc/self/fd/{fd}").readlink())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,108 @@
+"""The commands in docs/how-to work, word for word, one after the other, as they stand on the page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.packages_builder import bag, write_folder, write_zip
+from tests.fixtures.command_line import CONFIG, deposit
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
+CODE = "J019-WS·2015·D30-003-005"
+OPERATORS_PAGES = (
+    "take-in-packages",
+    "describe-packages",
+    "get-records-out",
+    "when-a-package-is-refused",
+    "rebuild-the-catalogue",
+)
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """A repository with deposits beside it, as the pages take for granted."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    (folder / "jindang.yaml").write_text(CONFIG.format(database="{}"))
+    deposit(folder / "deposits" / CODE, page="one")
+    write_folder(folder / "deposits" / "a-bag", bag())
+    deposit(folder / "scans" / "box-7")
+    deposit(folder / "batch" / "vol-1")
+    write_zip(folder / "batch" / "vol-2.zip", bag())
+    yaml, csv = blocks("describe-packages", "yaml")[0], blocks("describe-packages", "csv")[0]
+    (folder / "deposits" / f"{CODE}.yaml").write_text(yaml)
+    (folder / "planning.yaml").write_text(yaml)
+    (folder / "corrected.yaml").write_text("title: null\nfields: {页数: 5}\n")
+    (folder / "batch.csv").write_text(csv)
+    run(folder, "jindang init")
+    return folder
+
+
+def run(folder: Path, script: str) -> str:
+    """Run a page's commands in a shell that stops at the first that fails."""
+    home = folder.parent / "home"
+    home.mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HOME": str(home)}
+    environment.pop("JINDANG_CONFIG", None)
+    argv = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", OPERATORS_PAGES)
+def test_the_commands_of_the_page_work_word_for_word(archive: Path, page: str) -> None:
+    if page in ("get-records-out", "rebuild-the-catalogue"):
+        run(archive, "jindang ingest deposits/*")
+    said = run(archive, "\n".join(blocks(page, "sh")))
+    if page == "describe-packages":
+        assert "规划图一" in run(archive, "jindang list")
+        assert "页数: 5" in said
+    if page == "get-records-out":
+        assert said.count(": OK\n") == 4  # the inventory, and every file of the object
+        assert (archive.parent / "home" / "reading-room" / "page").read_text() == "one"
+        assert "天津城建规划图" in said
+
+
+def test_the_page_on_postgresql_works_word_for_word(archive: Path, postgres_database: str) -> None:
+    run(archive, "jindang ingest deposits/*")
+    config = (archive / "jindang.yaml").read_text()
+    before = run(archive, "jindang list --json")
+    (archive / "jindang.yaml").write_text(config.replace("database: {}", f"database: {{url: '{postgres_database}'}}"))
+    said = run(archive, "\n".join(blocks("use-postgresql", "sh")))
+    assert "The catalogue and the tier agree on 2 objects" in said
+    assert run(archive, "jindang list --json") == before
+
+
+def test_the_page_on_postgresql_shows_a_configuration_that_is_right(archive: Path) -> None:
+    (yaml,) = blocks("use-postgresql", "yaml")
+    config = (archive / "jindang.yaml").read_text()
+    (archive / "jindang.yaml").write_text(config.replace("database: {}\n", yaml))
+    assert "right" in run(archive, "jindang config check")
+
+
+def test_the_table_of_keys_has_them_all() -> None:
+    from repository.aip import METADATA_KEYS
+    from repository.model import OpeningStatus, Retention, SecurityClass
+
+    text = (PAGES / "describe-packages.md").read_text(encoding="utf-8")
+    for key in ("identifier", *METADATA_KEYS):
+        assert f"\n| `{key}` | " in text
+    for value in (*Retention, *SecurityClass, *OpeningStatus):
+        assert f"`{value}`" in text
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), (page.name, target)
