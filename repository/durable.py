@@ -23,7 +23,6 @@ from repository.errors import (
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
-_SYNC_FILE_RANGE_WRITE = 2
 
 
 class FileSystemSync:
@@ -49,14 +48,6 @@ class FileSystemSync:
     def __exit__(self, *_: object) -> None:
         """Close the folder."""
         os.close(self._fd)
-
-
-def begin_write_back(fd: int) -> None:
-    """Let the kernel begin to write out what was written to a file, so that the sync later has less to wait for.
-
-    Promises nothing; a refusal is of no consequence (sync_file_range(2)).
-    """
-    _LIBC.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def rename_new(source: Path, target: Path) -> None:

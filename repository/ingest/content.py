@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from repository.durable import begin_write_back, tier_error
+from repository.durable import tier_error
 from repository.hashing import CHUNK_BYTES, MultiHasher, copy_and_hash
 from repository.ingest.overlapped import WriteError, copy_overlapped
 from repository.ingest.request import Meter
@@ -124,7 +124,6 @@ class ContentWriter:
                 copy_overlapped(stream, fd, hasher, stop=self._stop, on_read=self._meter.read)
             else:
                 copy_and_hash(stream, write, hasher, stop=self._stop, buffer=self._buffer())
-            begin_write_back(fd)
         except WriteError as error:
             raise tier_error(cast("OSError", error.__cause__), target) from error
         finally:

@@ -19,7 +19,7 @@ LEAST_STEPS = 100
 LEAST_STATES = 5
 SHARDS = 2
 SAMPLE = 4
-"""While packages are staged, each step leaves the same behind; of those the command is run again after every fourth."""
+"""While packages are staged, every step leaves the same behind; after every fourth the command is run again."""
 
 PAGE = b"a page that several packages have " * 100
 
