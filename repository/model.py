@@ -122,8 +122,6 @@ class EventType(StrEnum):
     """What happened, in the words of the PREMIS vocabulary (id.loc.gov/vocabulary/preservation/eventType)."""
 
     INGESTION = "ingestion"
-    RECOVERY = "recovery"
-    METADATA_MODIFICATION = "metadata modification"
 
 
 class EventOutcome(StrEnum):

@@ -4,6 +4,7 @@ While one group is being made durable, the workers go on with the next; so the m
 work at the same time. Memory: the packages under way, never the run.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -143,28 +144,21 @@ class IngestRun:
             OperationCancelledError: stop was set.
         """
         if self._dry_run:
-            with open_staging(self._workers, None) as staging:
+            with _worker_lost(), open_staging(self._workers, None) as staging:
                 self.progress = staging.progress
                 yield from self._run(_Backlog(requests), staging=staging)
             return
         self._recover()
         with (
             tier_errors(self._root.path),
+            _worker_lost(),
             StagingSession(self._root.path) as session,
             FileSystemSync(self._root.path) as sync,
             open_staging(self._workers, session.folder) as staging,
         ):
             committer = VersionCommitter(self._catalog, self._root, tier=self._tier, session=session.name, sync=sync)
             self.progress = staging.progress
-            try:
-                yield from self._run(_Backlog(requests), staging=staging, session=session, committer=committer)
-            except BrokenExecutor as error:
-                raise WorkerLostError(
-                    "A process that reads packages was ended from outside",
-                    why="often the system ran out of memory; its log tells",
-                    next_step="run the same command again: what is finished is not done twice. `--workers 1` needs "
-                    "the least memory",
-                ) from error
+            yield from self._run(_Backlog(requests), staging=staging, session=session, committer=committer)
 
     def _recover(self) -> None:
         for problem in recover(self._catalog, self._root, tier=self._tier).problems:
@@ -259,6 +253,20 @@ class IngestRun:
             agent=self._rules.agent,
             detail={"package": job.request.source.name, **error.as_json()},
         )
+
+
+@contextlib.contextmanager
+def _worker_lost() -> Iterator[None]:
+    """Say what it means that the workers can do no more, dry run or not."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise WorkerLostError(
+            "A process that reads packages was ended from outside",
+            why="often the system ran out of memory; its log tells",
+            next_step="run the same command again: what is finished is not done twice. `--workers 1` needs the least "
+            "memory",
+        ) from error
 
 
 def _result(future: "Future[StagedVersion]") -> StagedVersion | RepositoryError:
