@@ -103,6 +103,22 @@ def write_durable_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def forget_cached(folder: Path) -> None:
+    """Give the memory back in which the kernel keeps the files below a folder; only what is on the medium is let go.
+
+    What was just stored is not read again soon, and pages given back are used again at once for what is written
+    next: that is faster than fresh ones, and it pushes nothing else out of memory. Advice: nothing fails by it.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                fd = os.open(f"{parent}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(fd)
+
+
 def remove_tree(folder: Path) -> None:
     """Remove a folder of our own temporary files and all below it; nothing there is fine."""
     with contextlib.suppress(FileNotFoundError):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from repository.aip import ingestion_events
 from repository.catalog.catalog import Catalog
-from repository.durable import FileSystemSync, tier_error, tier_errors
+from repository.durable import FileSystemSync, forget_cached, tier_error, tier_errors
 from repository.errors import CatalogError, ConflictError, IntegrityError, RepositoryError
 from repository.ingest.stage import StagedVersion
 from repository.model import Intent
@@ -42,6 +42,8 @@ class VersionCommitter:
             return []
         answers: list[RepositoryError | None] = self._claim(staged)
         self._sync_all()
+        for version in staged:
+            forget_cached(version.staged_folder)
         for number, version in enumerate(staged):
             if answers[number] is None:
                 answers[number] = self._place(version)
