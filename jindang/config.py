@@ -4,53 +4,28 @@ Descriptions stand here once; the sample file (`jindang init`), the reference pa
 made from them.
 """
 
-import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ByteSize,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import ByteSize, Field, ValidationInfo, field_validator
 
+from jindang.config_base import BackupBase
+from jindang.config_policies import PlacementPolicy
+from jindang.config_tiers import Disk, ObjectStore, Place, Tier, problems_of_tiers
+from jindang.config_values import ConfigPath, Secret, Section, Size, from_config_folder, refuse_all
+from replication.placement import BASE, Placement, TierFacts
 from repository.errors import ConfigError
 
-TierName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+__all__ = ["BackupBase", "Disk", "ObjectStore", "PlacementPolicy", "Secret", "Settings", "Tier", "settings_as_plain"]
+
 DatabaseUrl = Annotated[str, Field(pattern=r"^(sqlite|postgresql(\+psycopg)?)://")]
 _SQLITE = "sqlite:///"
 _URL_PASSWORD = re.compile(r"://[^/@]*:[^/@]+@|[?&]password=")
 _URL_PORT = re.compile(r"://(?:[^/@]*@)?(?:\[[^]/]*\]|[^:/?]*)(?::(\d{1,5}))?(?:[/?]|$)")
 
 
-def _without_spaces(value: object) -> object:
-    """Let `2 TiB` pass as `2TiB`."""
-    return value.replace(" ", "") if isinstance(value, str) else value
-
-
-Size = Annotated[ByteSize, BeforeValidator(_without_spaces)]
-
-
-def _from_config_folder(value: Path, info: ValidationInfo) -> Path:
-    """Paths in the file are relative to the file's own folder."""
-    folder = (info.context or {}).get("folder")
-    try:
-        return Path(os.path.normpath(folder / value.expanduser())) if folder else value
-    except RuntimeError:
-        raise ValueError(f"{str(value)!r} names the home folder of nobody here; write the whole path") from None
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Institution(_Section):
+class Institution(Section):
     """Whose records these are."""
 
     code: str = Field(pattern=r"^[A-Za-z0-9._-]{1,40}$", examples=["120000"])
@@ -70,26 +45,7 @@ class Institution(_Section):
         return self.identifier_prefix or f"urn:jindang:{self.code}:"
 
 
-class Secret(_Section):
-    """A secret by reference; exactly one of the three. A secret never stands in this file."""
-
-    env: str | None = Field(default=None, examples=["JINDANG_DATABASE_PASSWORD"])
-    """The name of an environment variable that holds it."""
-    file: Path | None = Field(default=None, examples=["/etc/jindang/database-password"])
-    """A file whose first line it is."""
-    command: tuple[str, ...] | None = Field(default=None, examples=[["pass", "show", "jindang/database"]])
-    """A program, with its arguments, that prints it."""
-
-    _path = field_validator("file")(staticmethod(lambda v, info: v and _from_config_folder(v, info)))
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if sum(value is not None for value in (self.env, self.file, self.command)) != 1:
-            raise ValueError("give exactly one of env, file, command")
-        return self
-
-
-class Database(_Section):
+class Database(Section):
     """Where the catalogue is kept."""
 
     url: DatabaseUrl | None = Field(default=None, examples=["postgresql+psycopg://jindang@localhost/jindang"])
@@ -106,7 +62,7 @@ class Database(_Section):
             path = value.removeprefix(_SQLITE)
             if path in (value, "", ":memory:") or "?" in path:
                 raise ValueError("a catalogue needs a file of its own: `sqlite:///PATH`")
-            return f"{_SQLITE}{_from_config_folder(Path(path), info)}"
+            return f"{_SQLITE}{from_config_folder(Path(path), info)}"
         if _URL_PASSWORD.search(value):
             raise ValueError("a password may not stand in the URL; put a reference under `password`")
         if not _URL_PORT.search(value):
@@ -116,20 +72,7 @@ class Database(_Section):
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-class Tier(_Section):
-    """One place where copies live."""
-
-    name: TierName = Field(examples=["primary"])
-    """A short name: lower-case letters, digits and `-`. It appears in every report; never change it later."""
-    kind: Literal["disk"] = "disk"
-    """`disk`: an OCFL 1.1 storage root in a folder."""
-    path: Path = Field(examples=["primary"])
-    """The folder; relative to this file, or absolute."""
-
-    _path = field_validator("path")(staticmethod(_from_config_folder))
-
-
-class PackageLimits(_Section):
+class PackageLimits(Section):
     """What a package may hold at most; a package over a limit is refused before anything is written."""
 
     max_files: int = Field(default=100_000, ge=1, le=5_000_000)
@@ -142,7 +85,7 @@ class PackageLimits(_Section):
     """Folders inside folders."""
 
 
-class Ingest(_Section):
+class Ingest(Section):
     """How packages are taken in."""
 
     digest: Literal["sha512", "sha256"] = "sha512"
@@ -157,40 +100,83 @@ class Ingest(_Section):
     """Limits of a package."""
 
 
-class Settings(_Section):
+class Replication(Section):
+    """How copies get to their tiers."""
+
+    parallel: int = Field(default=4, ge=1, le=64)
+    """How many versions are copied at once."""
+
+
+class Settings(Section):
     """The whole configuration."""
 
     institution: Institution
     """Whose records these are."""
-    data: Path = Field(default=Path("data"), validate_default=True)
+    data: ConfigPath = Field(default=Path("data"), validate_default=True)
     """The folder of the catalogue and the reports; relative to this file, or absolute."""
     database: Database = Database()
     """Where the catalogue is kept."""
     tiers: tuple[Tier, ...]
-    """The places where copies live; the first is the primary tier, onto which packages are taken in."""
+    """The places where copies live; the first is the primary tier, a disk, onto which packages are taken in."""
+    base: BackupBase | None = None
+    """The backup base: a borg repository, best at another site, which keeps points in time."""
+    policies: tuple[PlacementPolicy, ...] = ()
+    """Which objects get copies where; without a policy for it, an object gets one wherever it may lie."""
+    replication: Replication = Replication()
+    """How copies get to their tiers."""
     ingest: Ingest = Ingest()
     """How packages are taken in."""
 
-    _path = field_validator("data")(staticmethod(_from_config_folder))
-
     @field_validator("tiers")
     @classmethod
-    def _distinct(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
-        if not tiers:
-            raise ValueError("give at least one tier; the first is the primary one")
-        for what, values in (("name", [t.name for t in tiers]), ("path", [str(t.path) for t in tiers])):
-            for value in sorted({v for v in values if values.count(v) > 1}):
-                raise ValueError(f"two tiers have the {what} {value!r}; each needs its own")
-        nested = [(a, b) for a in tiers for b in tiers if a is not b and b.path.is_relative_to(a.path)]
-        if nested:
-            outer, inner = nested[0]
-            raise ValueError(f"the tier {inner.name!r} lies inside the tier {outer.name!r}; keep them apart")
+    def _apart(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        refuse_all(list(problems_of_tiers(tiers)))
         return tiers
 
+    @field_validator("base")
+    @classmethod
+    def _apart_from_tiers(cls, base: BackupBase | None, info: ValidationInfo) -> BackupBase | None:
+        disks = [tier for tier in info.data.get("tiers", ()) if isinstance(tier, Disk)]
+        if base is not None and (folder := base.path) is not None:
+            near = (t for t in disks if folder.is_relative_to(t.path) or t.path.is_relative_to(folder))
+            refuse_all(
+                [(("repository",), f"the backup base and the tier {t.name!r} lie one inside the other") for t in near]
+            )
+        return base
+
+    @field_validator("policies")
+    @classmethod
+    def _possible(cls, policies: tuple[PlacementPolicy, ...], info: ValidationInfo) -> tuple[PlacementPolicy, ...]:
+        names = [policy.name for policy in policies]
+        problems: list[tuple[tuple[int | str, ...], str]] = [
+            ((number, "name"), f"two policies have the name {name!r}; each needs its own")
+            for number, name in enumerate(names)
+            if name in names[:number]
+        ]
+        if {"institution", "tiers", "base"} <= info.data.keys():  # each is there when it is right
+            placement = _placement(policies, info.data["tiers"], info.data["base"], info.data["institution"])
+            problems += [
+                ((number,), f"the policy {name!r} {objection}")
+                for number, name in enumerate(names)
+                for objection in placement.objections_to(number)
+            ]
+        refuse_all(problems)
+        return policies
+
     @property
-    def primary(self) -> Tier:
+    def primary(self) -> Disk:
         """The tier onto which packages are taken in."""
-        return self.tiers[0]
+        return self.disks[0]
+
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """The tiers that are folders, the primary one first."""
+        return tuple(tier for tier in self.tiers if isinstance(tier, Disk))
+
+    @property
+    def placement(self) -> Placement:
+        """Which tiers an object belongs on."""
+        return _placement(self.policies, self.tiers, self.base, self.institution)
 
     @property
     def database_url(self) -> str:
@@ -208,3 +194,22 @@ class Settings(_Section):
 def settings_as_plain(settings: Settings) -> dict[str, Any]:
     """The settings as plain values for YAML and JSON; secrets stay references."""
     return settings.model_dump(mode="json")
+
+
+def _placement(
+    policies: tuple[PlacementPolicy, ...], tiers: tuple[Tier, ...], base: BackupBase | None, institution: Institution
+) -> Placement:
+    facts = [_facts(tier, tier.name, institution, read_only=tier.read_only) for tier in tiers]
+    facts += [_facts(base, BASE, institution)] if base is not None else []
+    return Placement(policies=tuple(settings.policy for settings in policies), tiers=tuple(facts))
+
+
+def _facts(place: Place, name: str, institution: Institution, *, read_only: bool = False) -> TierFacts:
+    return TierFacts(
+        name=name,
+        site=place.site,
+        medium=place.medium,
+        zone=place.zone,
+        operator=place.operator or institution.name,
+        read_only=read_only,
+    )

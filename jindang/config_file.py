@@ -93,14 +93,15 @@ def _duplicate_keys(node: yaml.Node | None, path: str = "") -> Iterator[tuple[in
 
 def _problem(root: yaml.Node, details: ErrorDetails) -> tuple[int, str]:
     """One problem as (line, text)."""
+    place = _place(details["loc"])
     node: yaml.Node = root
-    for part in details["loc"]:
+    for part in place:
         child = _child(node, part)
         if child is None:
             break
         node = child
     line = node.start_mark.line + 1
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in details["loc"]).lstrip(".")
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
     return line, f"line {line}, {path or 'the file'}: {_explain(details)}"
 
 
@@ -127,6 +128,8 @@ def _explain(details: ErrorDetails) -> str:
             return f"this setting is missing: {_schema_at(location).get('description', '')}"
         case "string_pattern_mismatch":
             return f"{given} does not have the right form: {_schema_at(location).get('description')}"
+        case "union_tag_invalid":
+            return f"{context['tag']!r} is no kind of tier; allowed are {context['expected_tags']}"
         case kind:
             message = f"{details['msg'][0].lower()}{details['msg'][1:]}"
             return f"{given} is not allowed; {_ALLOWED[kind].format_map(context) if kind in _ALLOWED else message}"
@@ -134,6 +137,8 @@ def _explain(details: ErrorDetails) -> str:
 
 _ALLOWED = {
     "literal_error": "allowed are {expected}",
+    "enum": "allowed are {expected}",
+    "dict_type": "give settings of its own, each as `key: value`",
     "string_type": 'give text; a number in quotes, as "120000"',
     "string_too_short": "give a text that is not empty",
     "int_type": "give a whole number",
@@ -151,13 +156,33 @@ _ALLOWED = {
 """pydantic's name of the mistake -> what is allowed, with words from pydantic's context."""
 
 
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """A place as it stands in the file; pydantic's own also names the kind of a tier, and has `[key]` behind a key."""
+    parts = [p for number, p in enumerate(location) if p not in _kinds(_schema_at(location[:number])) and p != "[key]"]
+    return tuple(parts)
+
+
+def _kinds(node: dict[str, Any]) -> dict[int | str, str]:
+    """Name of a kind -> where its schema is; empty for what has no kinds."""
+    kinds: dict[int | str, str] = node.get("discriminator", {}).get("mapping", {})
+    return kinds
+
+
 def _schema_at(location: tuple[int | str, ...]) -> dict[str, Any]:
-    """The part of the JSON schema that describes a place in the file; the description is the setting's own."""
+    """The part of the JSON schema that describes a place; the description is the setting's own. Empty for an unknown.
+
+    Source: the schema's own keywords (JSON Schema 2020-12), and `discriminator` (OpenAPI 3.1) for kinds of tiers.
+    """
     whole = Settings.model_json_schema()
     node: dict[str, Any] = whole
     for part in location:
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
+        if part in (kinds := _kinds(node)):
+            node = {"$ref": kinds[part]}
+        elif isinstance(part, int):
+            node = node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
         for choice in [node, *node.get("anyOf", [])]:
-            if "$ref" in choice:
-                node = {**whole["$defs"][choice["$ref"].rsplit("/", 1)[-1]], **node}
+            definition = whole["$defs"][choice["$ref"].rsplit("/", 1)[-1]] if "$ref" in choice else choice
+            node = {**definition, **node}
     return node

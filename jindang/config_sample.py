@@ -1,12 +1,13 @@
-"""The commented sample of the configuration and its reference page, both made from the schema."""
+"""The commented sample of the configuration, made from the schema."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ByteSize
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from jindang.config import Settings
 from repository.durable import tier_errors, write_durable_file
@@ -31,45 +32,91 @@ def write_sample(path: Path, *, code: str, name: str) -> bool:
 
 def sample(*, code: str, name: str) -> str:
     """The text of the sample."""
-    given = {"institution": {"code": code, "name": name}, "tiers": [{"name": "primary", "path": "primary"}]}
-    return _HEADER + "\n".join(_lines(Settings, given, indent="")) + "\n"
+    primary = {"name": "primary", "kind": "disk", "path": "primary"}
+    given = {"institution": {"code": code, "name": name}, "tiers": [primary]}
+    return _HEADER + "\n".join(_Writer().settings(Settings, given, indent="")) + "\n"
 
 
-def _lines(model: type[BaseModel], given: dict[str, Any], *, indent: str) -> Iterator[str]:
-    for key, field in model.model_fields.items():
-        value = given.get(key)
-        section = _section(field)
-        yield f"{indent}# {field.description}" if indent else f"\n# {field.description}"
-        if isinstance(value, list) and section:
-            yield f"{indent}{key}:"
-            for item in value:
-                lines = list(_lines(section, item, indent=f"{indent}    "))
-                yield f"{indent}  -"
-                yield from lines
-        elif section is not None and (isinstance(value, dict) or value is None):
+class _Writer:
+    """Writes sections as commented YAML; what was explained once is not explained again in an example."""
+
+    def __init__(self) -> None:
+        self._told: set[str | None] = set()
+
+    def settings(self, model: type[BaseModel], given: dict[str, Any], *, indent: str) -> Iterator[str]:
+        """All settings of a section: those given are in force, the others show their default or an example."""
+        fields = model.model_fields.items()
+        for key, field in sorted(fields, key=lambda pair: _rank(pair[0], given)) if indent else fields:
+            if not indent:
+                yield ""
+            yield from self._setting(key, field, given.get(key), indent=indent)
+
+    def _setting(self, key: str, field: FieldInfo, value: Any, *, indent: str) -> Iterator[str]:
+        self._told.add(field.description)
+        yield f"{indent}# {field.description}"
+        held = sections(field.annotation)
+        if not held:
+            yield f"{indent}#{key}: {_shown(field)}" if value is None else f"{indent}{key}: {plain(value)}"
+        elif is_list(field):
             yield f"{indent}{key}:" if value else f"{indent}#{key}:"
-            yield from _lines(section, value or {}, indent=f"{indent}  ")
-        elif value is not None:
-            yield f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"
+            for item in value or ():
+                yield f"{indent}  -"
+                yield from self.settings(held[0], item, indent=f"{indent}    ")
+            for section in held:
+                yield from self._list_example(section, indent=f"{indent}  ")
+        elif value is None and (example := _example(held[0])):
+            yield f"{indent}#{key}:"
+            yield from self._example_settings(held[0], example, indent=f"{indent}  ")
         else:
-            yield f"{indent}#{key}: {_default(field)}"
+            yield f"{indent}{key}:" if value else f"{indent}#{key}:"
+            yield from self.settings(held[0], value or {}, indent=f"{indent}  ")
+
+    def _list_example(self, section: type[BaseModel], *, indent: str) -> Iterator[str]:
+        yield f"{indent}# For example: {(section.__doc__ or '').splitlines()[0]}"
+        yield f"{indent}#-"
+        yield from self._example_settings(section, _example(section), indent=f"{indent}  ")
+
+    def _example_settings(self, model: type[BaseModel], example: dict[str, Any], *, indent: str) -> Iterator[str]:
+        """What the example says, and every setting that was not explained before."""
+        for key, field in sorted(model.model_fields.items(), key=lambda pair: _rank(pair[0], example)):
+            is_new = field.description not in self._told
+            self._told.add(field.description)
+            if is_new:
+                yield f"{indent}# {field.description}"
+            held = sections(field.annotation)
+            if key in example:
+                yield f"{indent}#{key}: {plain(example[key])}"
+            elif is_new and held and not field.examples:
+                yield f"{indent}#{key}:"
+                yield from self._example_settings(held[0], {}, indent=f"{indent}  ")
+            elif is_new:
+                yield f"{indent}#{key}: {_shown(field)}"
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """The section that a setting holds, alone, as an alternative to nothing, or as a list."""
-    annotation: Any = field.annotation
-    for choice in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(choice, type) and issubclass(choice, BaseModel):
-            return choice
-    return None
+def _rank(key: str, given: dict[str, Any]) -> int:
+    """What is given comes first, in its order."""
+    return list(given).index(key) if key in given else len(given)
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.examples[0] if field.default is None and field.examples else field.default
-    return _plain(value)
+def sections(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The kinds of section that a setting may hold, alone, as an alternative to nothing, or as a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return (annotation,)
+    return tuple(section for part in get_args(annotation) for section in sections(part))
 
 
-def _plain(value: object) -> str:
+def is_list(field: FieldInfo) -> bool:
+    """Whether a setting is a list."""
+    return get_origin(field.annotation) is tuple
+
+
+def default_of(field: FieldInfo) -> Any:
+    """What holds when nothing is said; None also for a setting that must be given."""
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return None if value is PydanticUndefined else value
+
+
+def plain(value: object) -> str:
     """A value as one writes it in the file; sizes with a unit."""
     if not isinstance(value, ByteSize):
         return json.dumps(value, ensure_ascii=False, default=str)
@@ -80,59 +127,14 @@ def _plain(value: object) -> str:
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def reference() -> str:
-    """`docs/reference/configuration.md`."""
-    lines = [
-        "# Configuration",
-        "",
-        "Made from the schema by `scripts/make-reference`; do not edit. `jindang init` writes a commented sample,",
-        "`jindang config check` finds every mistake at once, `jindang config schema` prints the JSON schema.",
-        "Sizes may have a unit (`2 TiB`); paths are relative to the configuration file.",
-        "",
-        "| setting | meaning | allowed | default |",
-        "|---|---|---|---|",
-        *_rows(Settings, Settings.model_json_schema(), path=""),
-        "",
-    ]
-    return "\n".join(lines)
+def _example(section: type[BaseModel]) -> dict[str, Any]:
+    """The example that a section has of itself; empty when it has none."""
+    extra = section.model_config.get("json_schema_extra")
+    examples: list[dict[str, Any]] = extra["examples"] if isinstance(extra, dict) else [{}]  # type: ignore[assignment]
+    return examples[0]
 
 
-def _rows(model: type[BaseModel], schema: dict[str, Any], *, path: str) -> Iterator[str]:
-    for key, field in model.model_fields.items():
-        section = _section(field)
-        is_list = "tuple" in str(field.annotation) and section is not None
-        name = f"{path}{key}{'[]' if is_list else ''}"
-        if section is None:
-            yield f"| `{name}` | {field.description} | {_allowed(model, key)} | {_default_cell(field)} |"
-        else:
-            default = "required" if field.is_required() else "none" if field.default is None else "as below"
-            yield f"| `{name}` | {field.description} | | {default} |"
-            yield from _rows(section, schema, path=f"{name}.")
-
-
-def _allowed(model: type[BaseModel], key: str) -> str:
-    schema = model.model_json_schema()["properties"][key]
-    choices = [schema, *schema.get("anyOf", [])]
-    if isinstance(model.model_fields[key].default, ByteSize):
-        return "a number of bytes, or with a unit as `2 TiB`"
-    words = []
-    for choice in choices:
-        if "const" in choice or "enum" in choice:
-            words.append(", ".join(f"`{value}`" for value in choice.get("enum", [choice.get("const")])))
-        if "pattern" in choice:
-            words.append(f"`{choice['pattern']}`".replace("|", "\\|"))
-        bounds = [f"{word} {choice[bound]:,}" for bound, word in _BOUNDS if bound in choice]
-        if bounds:
-            words.append(", ".join(bounds))
-        if choice.get("type") == "boolean":
-            words.append("`true`, `false`")
-    return "; ".join(words)
-
-
-_BOUNDS = (("minimum", "at least"), ("maximum", "at most"), ("minLength", "characters: at least"))
-
-
-def _default_cell(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return "none" if field.default is None else f"`{_plain(field.default)}`"
+def _shown(field: FieldInfo) -> str:
+    """The default of a setting, or an example where it has none."""
+    value = default_of(field)
+    return plain(field.examples[0] if not value and value is not False and field.examples else value)

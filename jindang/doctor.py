@@ -117,7 +117,7 @@ def _clock(clock: Clock) -> Iterator[Finding]:
 
 
 def _folders(settings: "Settings") -> Iterator[Finding]:
-    for subject, folder in (("data folder", settings.data), *((f"tier {t.name}", t.path) for t in settings.tiers)):
+    for subject, folder in (("data folder", settings.data), *((f"tier {t.name}", t.path) for t in settings.disks)):
         if not folder.is_dir():
             if folder == settings.data:  # the check of a tier tells by itself that it is not there
                 yield Finding(
@@ -163,16 +163,19 @@ def _events(vault: "Vault", clock: Clock) -> Iterator[Finding]:
 def _tier(vault: "Vault", tier: "Tier") -> Iterator[Finding]:
     subject = f"tier {tier.name}"
     try:
-        usage = vault.tier(tier).usage()
+        usage = vault.bare_tier(tier).usage()
     except TierError as error:
         yield _wrong(subject, error)
+        return
+    if usage.free_bytes is None or usage.total_bytes is None:
+        yield Finding(verdict=Verdict.OK, subject=subject, what=tier.where)
         return
     low = usage.free_bytes < LOW_SPACE_SHARE * usage.total_bytes
     full = usage.free_bytes <= vault.settings.ingest.reserve_bytes
     yield Finding(
         verdict=Verdict.WRONG if full else Verdict.WARNING if low else Verdict.OK,
         subject=subject,
-        what=f"{tier.path}, {usage.free_bytes:,} of {usage.total_bytes:,} bytes free",
+        what=f"{tier.where}, {usage.free_bytes:,} of {usage.total_bytes:,} bytes free",
         next_step="add space" if low or full else None,
     )
 

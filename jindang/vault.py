@@ -1,30 +1,51 @@
-"""The opened repository: the one place where configuration, catalogue and tiers are put together."""
+"""The opened repository: the one place where configuration, catalogue, tiers and backup base are put together."""
 
 import contextlib
 import getpass
-import subprocess
+import socket
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from jindang import __version__
-from jindang.config import Secret, Settings, Tier
+from jindang.config import Disk, Settings, Tier
+from jindang.secrets import read_secret
+from jindang.tiers import create_tier, open_bare_tier, open_tier
+from replication.placement import BASE
 from repository.catalog.catalog import Catalog
+from repository.clock import Clock, SystemClock
 from repository.durable import tier_errors
 from repository.errors import ConfigError, NotFoundError, TierError
 from repository.ingest.request import IngestRules
 from repository.model import ObjectId, ObjectRecord
 from repository.packages.package import Limits
-from storage_tiers.disk import DiskTier, create_disk_tier, open_disk_tier
+from repository.stop import StopToken
+from storage_tiers.disk import DiskTier, open_disk_tier
+from storage_tiers.port import StorageTier
+
+if TYPE_CHECKING:
+    from replication.backup_base import BackupBase
+    from replication.reconcile import Replication
+    from replication.tier_pool import TierPool
 
 SOFTWARE = f"Jindang {__version__}"
 
 
 class Vault:
-    """A repository: its catalogue, opened at once, and its tiers, opened when they are asked for."""
+    """A repository: its catalogue, opened at once, and its tiers, opened when they are asked for.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: the configuration.
+        clock: what tells the time.
+        stop: ends whatever waits for a tier.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None, stop: StopToken | None = None) -> None:
         self.settings = settings
+        self.clock = clock or SystemClock()
+        self.stop = stop or StopToken()
+        self.placement = settings.placement
         self.catalog = open_catalog(settings)
 
     def __enter__(self) -> Self:
@@ -43,14 +64,55 @@ class Vault:
         """What every object's URI begins with."""
         return self.settings.institution.prefix
 
-    def tier(self, tier: Tier) -> DiskTier:
-        """A tier, if it is there and the one that the catalogue knows. Raises TierError."""
+    @property
+    def agent(self) -> str:
+        """Who is named in events."""
+        return getpass.getuser()
+
+    # tiers
+
+    def tier(self, tier: Tier) -> StorageTier:
+        """A tier, if it is there and the one that the catalogue knows, used as its settings say. Raises TierError."""
+        return open_tier(tier, uuid=self.catalog.tier_uuids().get(tier.name), clock=self.clock, stop=self.stop)
+
+    def bare_tier(self, tier: Tier) -> StorageTier:
+        """A tier itself, without retries and limits. Raises TierError."""
+        return open_bare_tier(tier, uuid=self.catalog.tier_uuids().get(tier.name), clock=self.clock)
+
+    def disk(self, tier: Disk) -> DiskTier:
+        """A disk itself, with its storage root. Raises TierError."""
         return open_disk_tier(tier.path, name=tier.name, uuid=self.catalog.tier_uuids().get(tier.name))
 
     @property
     def primary(self) -> DiskTier:
         """The tier onto which packages are taken in. Raises TierError."""
-        return self.tier(self.settings.primary)
+        return self.disk(self.settings.primary)
+
+    def tier_pool(self) -> "TierPool":
+        """All tiers, each opened when it is needed; a context manager."""
+        from replication.tier_pool import TierPool
+
+        return TierPool({tier.name: partial(self.tier, tier) for tier in self.settings.tiers})
+
+    def replication(self, tiers: "TierPool", *, parallel: int | None = None) -> "Replication":
+        """The reconciler of this repository."""
+        from replication.reconcile import Replication
+
+        return Replication(
+            self.catalog,
+            tiers,
+            wanted=self.placement.wanted,
+            agent=self.agent,
+            clock=self.clock,
+            stop=self.stop,
+            parallel=parallel or self.settings.replication.parallel,
+        )
+
+    def place_all(self) -> int:
+        """Bring what tiers are owed in line with the policies, if these have changed; returns objects looked at."""
+        return self.catalog.transfers.place_all(self.placement.fingerprint, self.placement.wanted)
+
+    # objects
 
     def find(self, identifier: str) -> ObjectRecord:
         """An object by its URI or its readable identifier. Raises NotFoundError."""
@@ -81,7 +143,7 @@ class Vault:
                 max_archive_ratio=ingest.limits.max_archive_ratio,
                 max_depth=ingest.limits.max_depth,
             ),
-            agent=getpass.getuser(),
+            agent=self.agent,
             software=SOFTWARE,
         )
 
@@ -89,28 +151,65 @@ class Vault:
 def open_catalog(settings: Settings) -> Catalog:
     """The catalogue of a configuration; not checked yet."""
     secret = settings.database.password
-    return Catalog(settings.database_url, password=None if secret is None else read_secret(secret))
+    return Catalog(
+        settings.database_url,
+        password=None if secret is None else read_secret(secret),
+        wanted=settings.placement.wanted,
+    )
 
 
-def create_vault(settings: Settings) -> None:
-    """Make what is missing: data folder, catalogue, tiers. Nothing that is there is changed.
+def open_base(settings: Settings) -> "BackupBase":
+    """The backup base of a configuration; not looked at yet.
+
+    Raises:
+        ConfigError: there is none, or its passphrase cannot be read.
+    """
+    from replication.backup_base import BackupBase
+    from replication.base_options import BaseOptions
+
+    base = settings.base
+    if base is None:
+        raise ConfigError(
+            "There is no backup base",
+            problems=("name one in the section `base` of the configuration, then run `jindang init` again",),
+        )
+    options = BaseOptions(
+        repository=base.repository,
+        passphrase=read_secret(base.passphrase),
+        state_folder=settings.data / "borg",
+        host_id=f"{socket.gethostname()}@{settings.institution.code}",
+        ssh_key=base.ssh_key,
+        maintenance_ssh_key=base.maintenance_ssh_key,
+        known_hosts=base.known_hosts,
+        remote_path=base.remote_path,
+        bandwidth_bps=None if base.bandwidth is None else int(base.bandwidth),
+        lock_wait_s=base.lock_wait_s,
+    )
+    return BackupBase(options)
+
+
+def create_vault(settings: Settings, *, clock: Clock) -> None:
+    """Make what is missing: data folder, catalogue, tiers, backup base. Nothing that is there is changed.
 
     A tier that the catalogue knows is never made again: where it is missing, a disk is not mounted.
 
     Raises:
-        TierError, CatalogError: something cannot be made, or something else is in its place.
+        TierError, CatalogError, BackupError: something cannot be made, or something else is in its place.
     """
     with _created_catalog(settings) as catalog:
         known = catalog.tier_uuids()
         for tier in settings.tiers:
             if tier.name in known:
-                open_disk_tier(tier.path, name=tier.name, uuid=known[tier.name])
+                open_bare_tier(tier, uuid=known[tier.name], clock=clock).close()
             else:
-                made = create_disk_tier(tier.path, name=tier.name, institution=settings.institution.code)
+                made = create_tier(tier, institution=settings.institution.code, clock=clock)
                 catalog.register_tier(tier.name, uuid=made.identity.uuid, kind=tier.kind)
+                made.close()
+        if settings.base is not None and BASE not in known:
+            catalog.register_tier(BASE, uuid=_created_base(open_base(settings), stop=StopToken()), kind="borg")
 
 
-def create_catalog(settings: Settings, *, needed: Tier) -> list[TierError]:
+def create_catalog(settings: Settings, *, needed: Tier, clock: Clock) -> list[TierError]:
     """Make the data folder and the catalogue where they are missing, and make the tiers that are there known to it.
 
     No tier is made: a catalogue that was lost is to be read from a tier that has the records.
@@ -118,26 +217,36 @@ def create_catalog(settings: Settings, *, needed: Tier) -> list[TierError]:
     Args:
         settings: the configuration.
         needed: the tier that must be there.
+        clock: what tells the time.
 
     Returns: why each other tier could not be made known.
 
     Raises:
         TierError, CatalogError: the needed tier is not there, or the catalogue cannot be made.
     """
-    open_disk_tier(needed.path, name=needed.name)
+    open_bare_tier(needed, uuid=None, clock=clock).close()
     missing = []
     with _created_catalog(settings) as catalog:
         known = catalog.tier_uuids()
         for tier in settings.tiers:
             try:
-                found = open_disk_tier(tier.path, name=tier.name, uuid=known.get(tier.name))
+                found = open_bare_tier(tier, uuid=known.get(tier.name), clock=clock)
             except TierError as error:
                 if tier == needed:
                     raise
                 missing.append(error)
             else:
                 catalog.register_tier(tier.name, uuid=found.identity.uuid, kind=tier.kind)
+                found.close()
     return missing
+
+
+def _created_base(base: "BackupBase", *, stop: StopToken) -> str:
+    """The identity of the base; it is made where there is none, also by an `init` that was interrupted before."""
+    try:
+        return base.identity(stop=stop)
+    except ConfigError:
+        return base.create(stop=stop)
 
 
 @contextlib.contextmanager
@@ -150,26 +259,3 @@ def _created_catalog(settings: Settings) -> Iterator[Catalog]:
         yield catalog
     finally:
         catalog.close()
-
-
-def read_secret(secret: Secret) -> str:
-    """Fetch a secret from where the configuration says it is.
-
-    Raises:
-        ConfigError: it is not there.
-    """
-    import os
-
-    if secret.env is not None:
-        value = os.environ.get(secret.env)
-        if value is None:
-            raise ConfigError(f"The environment variable {secret.env} is not set; it should hold a secret")
-        return value
-    try:
-        if secret.file is not None:
-            return secret.file.read_text(encoding="utf-8").splitlines()[0]
-        done = subprocess.run(list(secret.command or ()), check=True, capture_output=True, text=True, timeout=60)
-        return done.stdout.splitlines()[0]
-    except (OSError, IndexError, UnicodeDecodeError, subprocess.SubprocessError) as error:
-        what = secret.file or " ".join(secret.command or ())
-        raise ConfigError("A secret cannot be read", where=what, problems=(str(error),)) from error

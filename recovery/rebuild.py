@@ -1,20 +1,26 @@
 """Making the catalogue again from what lies on a tier, and comparing the two."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import groupby, islice
 from operator import attrgetter
+from types import TracebackType
+from typing import Self
 
-from repository.aip import describe_object, ingestion_events
+from repository.aip import ingestion_events, record_of
 from repository.catalog.catalog import Catalog
 from repository.durable import FileSystemSync, tier_errors
 from repository.errors import IntegrityError, InventoryError, RepositoryError
-from repository.model import ObjectRecord
+from repository.model import Event, ObjectRecord
 from repository.ocfl.inventory import read_sidecar, sidecar_name
-from repository.ocfl.object import read_inventory
 from repository.ocfl.staging import StagingSession
 from repository.ocfl.storage_root import StorageRoot
 from repository.stop import StopToken
+from storage_tiers.disk import DiskTier
+from storage_tiers.port import StorageTier, VersionRef
 
 BATCH = 200
 _ALGORITHMS = ("sha512", "sha256")
@@ -28,10 +34,11 @@ class RebuiltObject:
     error: RepositoryError | None = None
 
 
-def rebuild_catalog(catalog: Catalog, root: StorageRoot, *, tier: str, stop: StopToken) -> Iterator[RebuiltObject]:
+def rebuild_catalog(catalog: Catalog, tier: StorageTier, *, stop: StopToken) -> Iterator[RebuiltObject]:
     """Record every object of a tier that the catalogue does not have yet; killed halfway, it can be run again.
 
-    Versions that were being put into place are completed first. Nobody else may be writing to the tier.
+    On a disk, versions that were being put into place are completed first, and nobody else may be writing to it. Of an
+    object store, the listing and the summaries beside the packs are read; no pack is opened.
 
     Yields: each object once it is recorded. Memory: one batch.
 
@@ -39,43 +46,92 @@ def rebuild_catalog(catalog: Catalog, root: StorageRoot, *, tier: str, stop: Sto
         TierError, CatalogError: the tier or the catalogue cannot be used at all.
         OperationCancelledError: stop was set.
     """
-    batch: list[ObjectRecord] = []
-    with tier_errors(root.path), StagingSession(root.path) as session, FileSystemSync(root.path) as sync:
-        for object_path in root.object_paths():
+    with _Reader(tier) as reader, ThreadPoolExecutor(tier.capabilities.parallel_reads) as threads:
+        objects = groupby(tier.list_versions(), key=attrgetter("object_path"))
+        listed = ((path, [ref.number for ref in refs]) for path, refs in objects)
+        while batch := list(islice(listed, BATCH)):
             stop.check()
-            object_root = root.object_root(object_path)
-            try:
-                root.complete_version(object_path, session.new_folder(), sync)
-                with tier_errors(object_root):
-                    record = describe_object(object_root, object_path, read_inventory(object_root))
-                _require_place(root, record)
-                batch.append(record)
-            except RepositoryError as error:
-                yield RebuiltObject(object_path=object_path, error=error)
-            if len(batch) >= BATCH:
-                yield from _record(catalog, batch, tier=tier)
-                batch = []
-        yield from _record(catalog, batch, tier=tier)
+            found = list(threads.map(lambda item: reader.read(*item), batch))
+            yield from _record(catalog, found, tier=tier.identity.name)
 
 
-def _require_place(root: StorageRoot, record: ObjectRecord) -> None:
-    """An object belongs where the layout puts it; a copy under another name is not a second object."""
-    expected = root.object_path(record.id.uri)
-    if record.object_path != expected:
-        raise IntegrityError(
-            "An object lies where it does not belong",
-            where=root.object_root(record.object_path),
-            why=f"it is {record.id}, whose place is {expected}",
-            next_step="if it is a copy that was made by hand, move it away from the tier",
-        )
+class _Reader:
+    """Reads what a tier says of its objects; several threads may use it."""
+
+    def __init__(self, tier: StorageTier) -> None:
+        self._tier = tier
+        self._root = tier.root if isinstance(tier, DiskTier) else None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Get ready to complete on a disk what was being put into place when something was stopped."""
+        if self._root is not None:
+            self._stack.enter_context(tier_errors(self._root.path))
+            self._session = self._stack.enter_context(StagingSession(self._root.path))
+            self._sync = self._stack.enter_context(FileSystemSync(self._root.path))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave nothing behind."""
+        self._stack.__exit__(kind, error, trace)
+
+    def read(self, object_path: str, numbers: list[int]) -> ObjectRecord | RebuiltObject:
+        """An object, or why it cannot be had."""
+        try:
+            if self._root is not None:
+                self._root.complete_version(object_path, self._session.new_folder(), self._sync)
+            if numbers != list(range(1, len(numbers) + 1)):
+                raise IntegrityError(  # noqa: TRY301 - an answer like those of the calls around it
+                    "Versions of an object are missing",
+                    where=object_path,
+                    why=f"there are {', '.join(f'v{number}' for number in numbers)}",
+                    next_step="restore the object from another copy, then run this again",
+                )
+            record = record_of([self._tier.stat_version(VersionRef(object_path, number)) for number in numbers])
+            self._require_place(record, object_path)
+        except RepositoryError as error:
+            return RebuiltObject(object_path=object_path, error=error)
+        return record
+
+    def _require_place(self, record: ObjectRecord, object_path: str) -> None:
+        """An object belongs where the layout puts it; a copy under another name is not a second object."""
+        expected = self._root.object_path(record.id.uri) if self._root else record.object_path
+        if object_path != expected:
+            raise IntegrityError(
+                "An object lies where it does not belong",
+                where=self._root.object_root(object_path) if self._root else object_path,
+                why=f"it is {record.id}, whose place is {expected}",
+                next_step="if it is a copy that was made by hand, move it away from the tier",
+            )
 
 
-def _record(catalog: Catalog, batch: list[ObjectRecord], *, tier: str) -> Iterator[RebuiltObject]:
-    if batch:
-        events = [event for record in batch for event in ingestion_events(record, tier=tier)]
-        catalog.record_objects(batch, events, tier=tier)
-    for record in batch:
-        yield RebuiltObject(object_path=record.object_path)
+def _record(catalog: Catalog, found: list[ObjectRecord | RebuiltObject], *, tier: str) -> Iterator[RebuiltObject]:
+    records = [item for item in found if isinstance(item, ObjectRecord)]
+    if records:
+        try:
+            catalog.record_objects(records, _events(records), tier=tier)
+        except IntegrityError:
+            found = [_record_alone(catalog, item, tier=tier) for item in found]
+    for item in found:
+        yield RebuiltObject(object_path=item.object_path) if isinstance(item, ObjectRecord) else item
+
+
+def _record_alone(
+    catalog: Catalog, item: ObjectRecord | RebuiltObject, *, tier: str
+) -> ObjectRecord | RebuiltObject:
+    """One object in a transaction of its own, so that one that cannot be recorded stops none of the others."""
+    if isinstance(item, ObjectRecord):
+        try:
+            catalog.record_objects([item], _events([item]), tier=tier)
+        except IntegrityError as error:
+            return RebuiltObject(object_path=item.object_path, error=error)
+    return item
+
+
+def _events(records: list[ObjectRecord]) -> list[Event]:
+    return [event for record in records for event in ingestion_events(record)]
 
 
 class Difference(StrEnum):

@@ -10,6 +10,7 @@ All that the catalogue knows of an object can be made from its inventory and `me
 
 import json
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from repository.model import (
     Retention,
     SecurityClass,
     VersionRecord,
+    VersionSummary,
 )
 from repository.ocfl.inventory import Inventory, VersionNumber
 from repository.ocfl.object import StoredInventory, open_content, read_version_inventory
@@ -36,6 +38,7 @@ PAYLOAD = "data/"
 METADATA_PATH = "metadata/object.json"
 CHECK_REPORT_PATH = "metadata/check-report.json"
 MAX_METADATA_BYTES = 16 << 20
+SUMMARY_FORMAT = "jindang-summary/1"
 
 _UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that no line of text has: control characters, lone surrogates, ends of lines."""
@@ -139,7 +142,7 @@ def metadata_bytes(metadata: Metadata) -> bytes:
 
 
 def read_metadata(object_root: Path, inventory: Inventory) -> Metadata:
-    """The metadata of the head version; the careful defaults where an object has none.
+    """The metadata of the inventory's head version; the careful defaults where an object has none.
 
     Raises:
         IntegrityError: the file is not what the inventory says, or not metadata.
@@ -197,6 +200,80 @@ def describe_object(object_root: Path, object_path: str, stored: StoredInventory
     )
 
 
+def summarize_version(object_root: Path, object_path: str, stored: StoredInventory) -> VersionSummary:
+    """What is to be known of the head version of an inventory, read from storage; no payload file is opened.
+
+    Args:
+        object_root: the object.
+        object_path: the same below the storage root.
+        stored: the version's own inventory.
+
+    Raises:
+        IntegrityError: the object's metadata cannot be trusted.
+        OSError: the storage could not be read.
+    """
+    inventory = stored.inventory
+    return VersionSummary(
+        id=ObjectId(inventory.id),
+        object_path=object_path,
+        metadata=read_metadata(object_root, inventory),
+        record=version_record(
+            inventory, inventory.head, inventory_digest=stored.digest, sizes=content_sizes(object_root, inventory)
+        ),
+    )
+
+
+def summary_bytes(summary: VersionSummary) -> bytes:
+    """A summary as it is stored beside a pack: JSON, the same bytes for the same summary."""
+    record = asdict(summary.record)
+    return json_bytes(
+        {
+            "format": SUMMARY_FORMAT,
+            "id": summary.id.uri,
+            "object_path": summary.object_path,
+            "metadata": asdict(summary.metadata),
+            "version": {**record, "created": summary.record.created.isoformat()},
+        }
+    )
+
+
+def parse_summary(data: bytes, *, where: object) -> VersionSummary:
+    """Read a summary that was stored beside a pack.
+
+    Raises:
+        IntegrityError: it is not one, or of a later format.
+    """
+    try:
+        document = json.loads(data)
+        if document["format"] != SUMMARY_FORMAT:
+            raise ValueError(f"its format is {document['format']!r}")  # noqa: TRY301 - one place says what to do
+        version = document["version"]
+        return VersionSummary(
+            id=ObjectId(document["id"]),
+            object_path=document["object_path"],
+            metadata=metadata_from_plain(document["metadata"], base=Metadata(), where=where),
+            record=VersionRecord(**{**version, "created": datetime.fromisoformat(version["created"])}),
+        )
+    except (ValueError, TypeError, KeyError, InvalidInputError) as error:
+        raise IntegrityError(
+            "The summary of a version cannot be read",
+            where=where,
+            why=str(error),
+            next_step="the pack beside it has all that it says; restore it from another copy",
+        ) from error
+
+
+def record_of(summaries: Sequence[VersionSummary]) -> ObjectRecord:
+    """An object from the summaries of all its versions, oldest first; the newest one's metadata hold."""
+    head = summaries[-1]
+    return ObjectRecord(
+        id=head.id,
+        object_path=head.object_path,
+        metadata=head.metadata,
+        versions=tuple(summary.record for summary in summaries),
+    )
+
+
 def content_sizes(object_root: Path, inventory: Inventory) -> dict[str, int]:
     """Content path -> bytes, of every file in the inventory, as the file system has it.
 
@@ -231,7 +308,7 @@ def version_record(
     )
 
 
-def ingestion_events(record: ObjectRecord, *, tier: str) -> list[Event]:
+def ingestion_events(record: ObjectRecord) -> list[Event]:
     """The events of an object's versions; told from what lies on storage, so that a rebuilt catalogue has the same."""
     return [
         Event(
@@ -241,7 +318,6 @@ def ingestion_events(record: ObjectRecord, *, tier: str) -> list[Event]:
             agent=version.agent,
             object_id=record.id,
             version=version.number,
-            tier=tier,
             detail={"message": version.message},
         )
         for version in record.versions

@@ -6,7 +6,8 @@ RepositoryError
 ├── PackageError                 a package was refused                                             exit 1
 ├── InvalidInputError            a value given by a person cannot be used                          exit 2
 ├── IntegrityError               stored bytes are not what they were                               exit 5
-│   └── InventoryError           an OCFL inventory cannot be trusted
+│   ├── InventoryError           an OCFL inventory cannot be trusted
+│   └── DigestMismatchError      a file is not what its inventory says
 ├── CatalogError                 the catalogue database cannot do its work                         exit 4
 │   ├── CatalogUnavailableError  cannot be reached or is locked                                    retryable
 │   └── CatalogOutdatedError     was made by another release
@@ -14,7 +15,15 @@ RepositoryError
 │   ├── TierUnavailableError     is not there: not mounted, not reachable                          retryable
 │   ├── TierIdentityError        is another one than expected: empty mount, swapped disk
 │   ├── TierDeniedError          permission refused
-│   └── TierFullError            no space left                                                     retryable
+│   ├── TierFullError            no space left                                                     retryable
+│   ├── UnreadableError          a file is there and cannot be read
+│   ├── CopyConflictError        something else lies there under the name of the copy
+│   └── PlacementError           the object may not lie there
+├── SourceReadError              what was to be copied could not be read; its cause says why       exit 4
+├── BackupError                  the backup base cannot do its work                                exit 4
+│   ├── BaseUnavailableError     cannot be reached, or somebody else has it locked                 retryable
+│   ├── BaseFullError            no space left                                                     retryable
+│   └── BaseTamperedError        archives that we made are gone, or others are there               exit 5
 ├── WorkerLostError              a worker process ended in the middle of its work         exit 4, retryable
 ├── ConflictError                somebody else is changing the same object                  exit 4, retryable
 └── OperationCancelledError      a person or the system asked us to stop                           exit 130
@@ -72,8 +81,16 @@ class ConfigError(RepositoryError):
 
     exit_code = 3
 
-    def __init__(self, what: str, *, where: object = None, problems: tuple[str, ...] = ()) -> None:
-        super().__init__(what, where=where)
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: object = None,
+        why: str | None = None,
+        next_step: str | None = None,
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what, where=where, why=why, next_step=next_step)
         self.problems = problems
 
     def __str__(self) -> str:
@@ -133,6 +150,20 @@ class InventoryError(IntegrityError):
     """An OCFL inventory cannot be trusted."""
 
 
+class DigestMismatchError(IntegrityError):
+    """A file has another size or digest than its inventory says; both are told as people read them."""
+
+    def __init__(self, what: str, *, where: object, expected: str, observed: str) -> None:
+        super().__init__(
+            what,
+            where=where,
+            why=f"expected {expected}, found {observed}",
+            next_step="restore the object from another copy",
+        )
+        self.expected = expected
+        self.observed = observed
+
+
 class CatalogError(RepositoryError):
     """The catalogue database cannot do its work."""
 
@@ -173,6 +204,57 @@ class TierFullError(TierError):
     """The tier has no space left."""
 
     retryable = True
+
+
+class UnreadableError(TierError):
+    """A file is there and cannot be read: a bad sector, a permission."""
+
+
+class CopyConflictError(TierError):
+    """Something else lies there under the name of the copy; a person must look, nothing is overwritten."""
+
+    exit_code = 5
+
+
+class PlacementError(TierError):
+    """The object's class does not allow a copy there."""
+
+
+class SourceReadError(RepositoryError):
+    """What was to be copied could not be read, or is not what it should be; `cause` says why.
+
+    Raised by whatever reads a version, so that whoever writes it elsewhere can tell the two apart.
+    """
+
+    exit_code = 4
+
+    def __init__(self, cause: RepositoryError) -> None:
+        super().__init__(cause.what, where=cause.where, why=cause.why, next_step=cause.next_step)
+        self.cause = cause
+
+
+class BackupError(RepositoryError):
+    """The backup base cannot do its work."""
+
+    exit_code = 4
+
+
+class BaseUnavailableError(BackupError):
+    """The backup base cannot be reached, or somebody else has it locked."""
+
+    retryable = True
+
+
+class BaseFullError(BackupError):
+    """The backup base has no space left."""
+
+    retryable = True
+
+
+class BaseTamperedError(BackupError):
+    """The archives on the backup base are not those that we made."""
+
+    exit_code = 5
 
 
 class WorkerLostError(RepositoryError):

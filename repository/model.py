@@ -108,6 +108,11 @@ class Metadata:
     opening_status: OpeningStatus = OpeningStatus.NOT_REVIEWED
     fields: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may see the record; only then may a copy of it lie in a public zone."""
+        return self.security_class is SecurityClass.PUBLIC and self.opening_status is OpeningStatus.OPEN
+
 
 class CopyState(StrEnum):
     """What is known of one copy of one version of an object."""
@@ -116,12 +121,30 @@ class CopyState(StrEnum):
     """It was written and made durable; nobody has read it back yet."""
     VERIFIED = "verified"
     """All its bytes were read back and hashed."""
+    DAMAGED = "damaged"
+    """It was read and found bad, or missing; it is never a source until it is healed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveRecord:
+    """An archive on the backup base, as we made it and read it back."""
+
+    name: str
+    id: str
+    """The base's own digest of the archive."""
+    created: datetime
+    versions: int
+    """Object versions in it."""
+    stored_bytes: int
+    """What the base grew by."""
 
 
 class EventType(StrEnum):
     """What happened, in the words of the PREMIS vocabulary (id.loc.gov/vocabulary/preservation/eventType)."""
 
     INGESTION = "ingestion"
+    REPLICATION = "replication"
+    FIXITY_CHECK = "fixity check"
 
 
 class EventOutcome(StrEnum):
@@ -166,6 +189,17 @@ class ObjectRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VersionSummary:
+    """One version of an object, with the metadata that it had; what any tier can say of it without its payload."""
+
+    id: ObjectId
+    object_path: str
+    """Folder of the object below the storage root, the same on every tier."""
+    metadata: Metadata
+    record: VersionRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSummary:
     """One line of a list of objects."""
 
@@ -187,6 +221,48 @@ class CopyRecord:
     state: CopyState
     stored_at: datetime
     verified_at: datetime | None
+    location: str | None = None
+    """Where exactly, as the tier said when it was put there; opaque."""
+
+
+class TransferState(StrEnum):
+    """How it stands with a copy that is wanted and not there yet."""
+
+    WAITING = "waiting"
+    CONFLICT = "conflict"
+    """Something else lies there under its name, or the tier refuses it: a person must look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """One version that a tier should hold, by policy, and does not hold as a verified copy yet."""
+
+    object_id: ObjectId
+    object_path: str
+    version: int
+    tier: str
+    state: TransferState
+    wanted_at: datetime
+    """When the version was made: since then the copy is owed."""
+    verified_copies: int
+    """Verified copies of this version elsewhere; the fewer, the more urgent."""
+    stored_bytes: int
+    inventory_digest: str
+    attempts: int = 0
+    problem: str | None = None
+    """Why the last attempt failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferTotals:
+    """What one tier is owed."""
+
+    tier: str
+    state: TransferState
+    copies: int
+    stored_bytes: int
+    oldest: datetime | None
+    """Since when the oldest of them is owed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,49 +1,136 @@
 """A tier on a disk: an OCFL storage root with an identity and a plain-text explanation beside the objects."""
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from repository.clock import Clock, SystemClock
 from repository.durable import tier_errors, write_durable_file
-from repository.errors import TierIdentityError, TierUnavailableError
+from repository.errors import (
+    IntegrityError,
+    NotFoundError,
+    SourceReadError,
+    TierError,
+    TierIdentityError,
+    TierUnavailableError,
+)
+from repository.model import VersionSummary
 from repository.ocfl.storage_root import StorageRoot
+from repository.stop import StopToken
+from storage_tiers.disk_checking import check_copy
+from storage_tiers.disk_reading import DiskVersion, find_version, object_folder, read_stored, versions_after
+from storage_tiers.disk_writing import put_version, quarantine_version, remove_trial_version
+from storage_tiers.fixity_outcome import Depth, FixityOutcome
 from storage_tiers.identity import IDENTITY_FILE, TierIdentity
+from storage_tiers.port import Capabilities, ExpectedVersion, OpenedVersion, Placed, Usage, VersionRef
+from storage_tiers.reading import finding
+from storage_tiers.trial import require_trial
 
 README_FILE = "README.txt"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Space on a tier, in bytes; `free_bytes` is what we may still write."""
-
-    total_bytes: int
-    free_bytes: int
+_CAPABILITIES: Final = Capabilities(parallel_reads=8, parallel_writes=2)
+_SYSTEM_CLOCK: Final = SystemClock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskTier:
-    """An opened disk tier: it is there, and it is the one that was named."""
+    """An opened disk tier: it is there, and it is the one that was named. A `StorageTier`.
+
+    Before each piece of work it is asked again who it is, so that a disk which was unmounted meanwhile is told apart
+    from one that has lost its files, and nothing is written into an empty mount point.
+    """
 
     identity: TierIdentity
     root: StorageRoot
+    clock: Clock = _SYSTEM_CLOCK
 
     @property
     def name(self) -> str:
         """The tier's name."""
         return self.identity.name
 
-    def usage(self) -> Usage:
-        """Space on the tier.
+    @property
+    def capabilities(self) -> Capabilities:
+        """What every disk can do."""
+        return _CAPABILITIES
 
-        Raises:
-            TierError: it cannot be asked.
+    def put_version(self, source: OpenedVersion, *, stop: StopToken) -> Placed:
+        """Store a version; see the port."""
+        self._require_identity()
+        return Placed(status=put_version(self.root, source, stop=stop))
+
+    def open_version(self, ref: VersionRef, *, location: str | None = None) -> OpenedVersion:  # noqa: ARG002
+        """Open a version for reading; what is wrong with one of its files, its stream says."""
+        return self._open(ref)
+
+    def stat_version(self, ref: VersionRef) -> VersionSummary:
+        """What is to be known of a version; every file of it is looked at, none but its metadata is read."""
+        try:
+            return self._open(ref).summary
+        except SourceReadError as error:
+            if not isinstance(error.cause, NotFoundError):
+                raise error.cause from error
+            raise IntegrityError(
+                "A file of this version is missing",
+                where=error.cause.where,
+                next_step="restore the version from another copy",
+            ) from error
+
+    def list_versions(self, *, after: VersionRef | None = None) -> Iterator[VersionRef]:
+        """Every version there is, in order. Memory: one folder's names at a level."""
+        self._require_identity()
+        with tier_errors(self.root.path):
+            yield from versions_after(self.root, after)
+
+    def verify_version(self, expected: ExpectedVersion, *, depth: Depth, stop: StopToken) -> FixityOutcome:
+        """Read a copy from the medium and compare it; SCRUB reads as FULL does.
+
+        What seems missing or unreadable is believed only when the tier is still there afterwards.
         """
+        try:
+            self._require_identity()
+            outcome = check_copy(self.root, expected, depth=depth, stop=stop)
+            if outcome.findings:
+                self._require_identity()
+        except TierError as error:
+            return FixityOutcome(findings=(finding(error, None),))
+        return outcome
+
+    def quarantine_version(self, ref: VersionRef, *, note: Mapping[str, object]) -> str:
+        """Move a version to `extensions/jindang-quarantine/`; see `disk_writing.quarantine_version`."""
+        self._require_identity()
+        return quarantine_version(self.root, ref, note=note, clock=self.clock)
+
+    def usage(self) -> Usage:
+        """Space on the tier; raises TierError."""
+        self._require_identity()
         with tier_errors(self.root.path):
             answer = os.statvfs(self.root.path)
         return Usage(
             total_bytes=answer.f_blocks * answer.f_frsize,
             free_bytes=answer.f_bavail * answer.f_frsize,
         )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def remove_trial(self, ref: VersionRef) -> None:
+        """Remove one version of a trial object; see `TrialTier`."""
+        require_trial(ref)
+        self._require_identity()
+        remove_trial_version(self.root, ref)
+
+    def _open(self, ref: VersionRef) -> DiskVersion:
+        self._require_identity()
+        object_root = object_folder(self.root, ref.object_path)
+        with tier_errors(object_root):
+            stored = read_stored(object_root, find_version(object_root, ref.number))
+        return DiskVersion(object_root, ref.object_path, stored)
+
+    def _require_identity(self) -> None:
+        """Raise TierUnavailableError or TierIdentityError when what lies here is not this tier any more."""
+        _require_same(read_identity(self.root.path, name=self.name), self.root.path, self.name, self.identity.uuid)
 
 
 def create_disk_tier(path: Path, *, name: str, institution: str) -> DiskTier:
@@ -75,6 +162,18 @@ def open_disk_tier(path: Path, *, name: str, uuid: str | None = None) -> DiskTie
         TierUnavailableError: nothing is there, as when a disk is not mounted.
         TierIdentityError: something is there, but another tier or none.
     """
+    identity = read_identity(path, name=name)
+    _require_same(identity, path, name, uuid)
+    return DiskTier(identity=identity, root=StorageRoot.open(path))
+
+
+def read_identity(path: Path, *, name: str) -> TierIdentity:
+    """What a folder says of itself.
+
+    Raises:
+        TierUnavailableError: it says nothing, as when a disk is not mounted.
+        TierIdentityError: what it says cannot be read.
+    """
     with tier_errors(path):
         try:
             data = (path / IDENTITY_FILE).read_bytes()
@@ -85,7 +184,10 @@ def open_disk_tier(path: Path, *, name: str, uuid: str | None = None) -> DiskTie
                 why="the folder has no jindang-tier.json" if path.is_dir() else "there is no such folder",
                 next_step="mount the disk; `jindang init` makes a new tier in an empty folder",
             ) from None
-    identity = TierIdentity.parse(data, where=path / IDENTITY_FILE)
+    return TierIdentity.parse(data, where=path / IDENTITY_FILE)
+
+
+def _require_same(identity: TierIdentity, path: Path, name: str, uuid: str | None) -> None:
     if identity.name != name or (uuid is not None and identity.uuid != uuid):
         raise TierIdentityError(
             f"This is not the tier {name!r}",
@@ -93,7 +195,6 @@ def open_disk_tier(path: Path, *, name: str, uuid: str | None = None) -> DiskTie
             why=f"it is {identity.name!r}, {identity.uuid}" + (f"; wanted is {uuid}" if uuid else ""),
             next_step="mount the right disk, or correct the configuration",
         )
-    return DiskTier(identity=identity, root=StorageRoot.open(path))
 
 
 _README = """\

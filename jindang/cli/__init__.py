@@ -13,6 +13,7 @@ from jindang.cli.invocation import COMMON_OPTIONS, Invocation, take_common_optio
 from repository.errors import RepositoryError
 
 COMMANDS = {
+    "backup": "Archive on the backup base, list and check what it has",
     "bag": "Check BagIt bags",
     "catalog": "Compare, rebuild or upgrade the catalogue",
     "config": "Check or show the configuration",
@@ -23,8 +24,10 @@ COMMANDS = {
     "init": "Make a new repository",
     "list": "List objects",
     "ocfl": "Check OCFL objects and storage roots",
+    "replicate": "Give every tier the copies that it is owed",
     "show": "Show one object",
     "status": "Show what the repository holds and how it is",
+    "tier": "List tiers, and try out whether one keeps its promises",
 }
 """Command -> one line of help; the command itself is `command` in the module of its name."""
 

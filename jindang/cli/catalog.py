@@ -38,32 +38,37 @@ def check(invocation: Invocation) -> int:
 def rebuild(invocation: Invocation, tier_name: str | None) -> int:
     """Make the catalogue from what lies on a tier, or add what it lacks.
 
-    For a lost catalogue: move what is left of the database away and run this. Nothing that the catalogue has is
-    changed, nothing on the tier is lost, and it can be run again after a kill. The exit code is 1 when an object
-    could not be read; it is named, and the others are recorded.
+    For a lost catalogue: move what is left of the database away and run this, for one tier after the other: each
+    tells what it holds. Of an object store no pack is opened. Nothing that the catalogue has is changed, nothing on
+    the tier is lost, and it can be run again after a kill. The exit code is 1 when an object could not be read; it is
+    named, and the others are recorded.
     """
     from jindang.vault import create_catalog
     from recovery.rebuild import rebuild_catalog
     from repository.ingest.recover import recover
+    from storage_tiers.disk import DiskTier
 
     settings = invocation.settings
     tier_settings = settings.tier(tier_name) if tier_name else settings.primary
-    for missing in create_catalog(settings, needed=tier_settings):
+    for missing in create_catalog(settings, needed=tier_settings, clock=invocation.clock):
         click.echo(f"warning: {missing}", err=True)
     recorded, bad = 0, []
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
-        tier = vault.tier(tier_settings)
-        recover(vault.catalog, tier.root, tier=tier.name)
-        for found in rebuild_catalog(vault.catalog, tier.root, tier=tier.name, stop=stop):
+        tier = vault.bare_tier(tier_settings)
+        if isinstance(tier, DiskTier):
+            recover(vault.catalog, tier.root, tier=tier.name)
+        for found in rebuild_catalog(vault.catalog, tier, stop=stop):
             if found.error is None:
                 recorded += 1
             else:
                 bad.append(found)
                 click.echo(f"not recorded: {found.object_path}\n  {found.error}", err=True)
-    invocation.say(f"{recorded:,} objects of tier {tier.name} are in the catalogue, {len(bad):,} could not be read")
+    invocation.say(
+        f"{recorded:,} objects of tier {tier_settings.name} are in the catalogue, {len(bad):,} could not be read"
+    )
     problems = [{"object_path": f.object_path, **(f.error.as_json() if f.error else {})} for f in bad]
-    invocation.answer({"tier": tier.name, "objects": recorded, "problems": problems})
+    invocation.answer({"tier": tier_settings.name, "objects": recorded, "problems": problems})
     return 1 if bad else 0
 
 

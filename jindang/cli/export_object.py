@@ -70,7 +70,7 @@ def _refuse_tier(vault: "Vault", destination: Path) -> None:
     """An export inside a tier would make it an invalid storage root."""
     from repository.errors import InvalidInputError
 
-    for tier in vault.settings.tiers:
+    for tier in vault.settings.disks:
         if destination.resolve().is_relative_to(tier.path.resolve()):
             raise InvalidInputError(
                 "The destination lies inside a tier", where=destination, next_step="name a folder outside of all tiers"

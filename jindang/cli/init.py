@@ -26,10 +26,10 @@ def command(invocation: Invocation, folder: Path | None, code: str, name: str) -
         if write_sample(invocation.config, code=code, name=name):
             invocation.say(f"Wrote {invocation.config}")
     settings = invocation.settings
-    create_vault(settings)
+    create_vault(settings, clock=invocation.clock)
     invocation.say(f"The repository of {settings.institution.name} is ready")
     for tier in settings.tiers:
-        invocation.say(f"  tier {tier.name}: {tier.path}")
+        invocation.say(f"  tier {tier.name}: {tier.where}")
     invocation.say(f"Next: jindang --config {invocation.config_path} ingest PACKAGE...")
     invocation.answer({"config": str(invocation.config_path), "tiers": [t.name for t in settings.tiers]})
     return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from repository.clock import SystemClock
-from repository.errors import ConfigError
+from repository.errors import ConfigError, InvalidInputError
 from repository.stop import StopToken
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Invocation:
         """The repository of the configuration; a context manager."""
         from jindang.vault import Vault
 
-        return Vault(self.settings)
+        return Vault(self.settings, clock=self.clock, stop=self.stop)
 
     def begin_long_work(self) -> StopToken:
         """For commands that log and that a signal stops in order; returns what they must poll."""
@@ -72,6 +72,17 @@ class Invocation:
         configure_logs(verbose=self.verbose)
         self.polls_stop = True
         return self.stop
+
+    def parse_bytes(self, text: str | None) -> int | None:
+        """`20 GiB` -> bytes; None stays None. Raises InvalidInputError."""
+        if text is None:
+            return None
+        from pydantic import ByteSize, TypeAdapter, ValidationError
+
+        try:
+            return int(TypeAdapter(ByteSize).validate_python(text.replace(" ", "")))
+        except ValidationError:
+            raise InvalidInputError("This is no number of bytes", where=text, next_step="write as `20 GiB`") from None
 
     def say(self, text: str = "") -> None:
         """A line for people; nothing with --json or -q."""
@@ -121,6 +132,18 @@ def size_text(size_bytes: int | None) -> str | None:
         return None if size_bytes is None else f"{size_bytes:,} bytes"
     power = min((size_bytes.bit_length() - 1) // 10, 5)
     return f"{size_bytes / (1 << 10 * power):,.1f} {'KMGTP'[power - 1]}iB"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as people read it: `12 s`, `3 h 20 min`, `2 days 4 h`."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if seconds < 100:  # noqa: PLR2004 - up to here seconds say more
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
+    if minutes < 100:  # noqa: PLR2004
+        return f"{minutes} min"
+    if hours < 48:  # noqa: PLR2004
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} days {hours % 24} h"
 
 
 COMMON_OPTIONS: tuple[click.Option, ...] = (

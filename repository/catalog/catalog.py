@@ -5,33 +5,32 @@ transaction (docs/design.md, invariant 11), and no query reads more rows than it
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection
 
 from repository.catalog import schema
+from repository.catalog.archives import ArchiveList
+from repository.catalog.counters import Counters, count, insert
+from repository.catalog.dump import dump_database
 from repository.catalog.engine import open_engine, reading, require_current_schema, upgrade_schema, writing
+from repository.catalog.recording import Wanted, is_known, write_copies, write_events, write_objects
+from repository.catalog.rows import event_of, metadata_of, summary_of, version_of
+from repository.catalog.transfers import TransferQueue, place
 from repository.errors import CatalogError
 from repository.model import (
     CopyRecord,
     CopyState,
     Event,
-    EventOutcome,
-    EventType,
     Intent,
-    Metadata,
     ObjectId,
     ObjectRecord,
     ObjectSummary,
-    OpeningStatus,
-    Retention,
-    SecurityClass,
     TierTotals,
     Totals,
-    VersionRecord,
 )
 
 STREAM_ROWS = 1000
@@ -49,15 +48,34 @@ class ObjectFilter:
 
 
 class Catalog:
-    """One database; safe to use from several threads and next to other processes."""
+    """One database; safe to use from several threads and next to other processes.
 
-    def __init__(self, url: str, *, password: str | None = None) -> None:
+    Args:
+        url: of the database.
+        password: for PostgreSQL.
+        wanted: names of the tiers that should hold an object with such metadata; what is recorded is queued for them.
+    """
+
+    def __init__(self, url: str, *, password: str | None = None, wanted: Wanted = lambda _metadata: ()) -> None:
         self._engine = open_engine(url, password=password)
+        self._wanted = wanted
+        self.transfers = TransferQueue(self._engine)
+        self.archives = ArchiveList(self._engine)
 
     @property
     def where(self) -> str:
         """The database's URL without its password."""
         return self._engine.url.render_as_string(hide_password=True)
+
+    def dump(self, into: Path) -> None:
+        """Write a consistent copy of the whole catalogue, as of one moment, while others go on writing.
+
+        SQLite: a database file. PostgreSQL: a script for `psql`, made by pg_dump.
+
+        Raises:
+            CatalogError: the database or pg_dump refused.
+        """
+        dump_database(self._engine, into)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -86,7 +104,7 @@ class Catalog:
         """Make a tier known. The same again changes nothing; another uuid under a known name is refused."""
         row = {"name": name, "uuid": uuid, "kind": kind}
         with writing(self._engine) as connection:
-            connection.execute(_insert(connection, schema.tiers).values(row).on_conflict_do_nothing())
+            connection.execute(insert(connection, schema.tiers).values(row).on_conflict_do_nothing())
             known = connection.execute(sa.select(schema.tiers).where(schema.tiers.c.name == name)).first()
             if known is None or known.uuid != uuid:
                 raise CatalogError(
@@ -111,7 +129,7 @@ class Catalog:
             for i in intents
         ]
         with writing(self._engine) as connection:
-            statement = _insert(connection, schema.intents).on_conflict_do_nothing()
+            statement = insert(connection, schema.intents).on_conflict_do_nothing()
             taken = connection.execute(statement.values(rows).returning(schema.intents.c.uri)).scalars()
             return {ObjectId(uri) for uri in taken}
 
@@ -134,26 +152,30 @@ class Catalog:
     def record_objects(self, records: Sequence[ObjectRecord], events: Sequence[Event], *, tier: str) -> None:
         """Record objects or new versions of objects that are durable on a tier; one transaction for all.
 
-        Versions that the catalogue has already are left as they are, and so are their ingestion events. The objects'
-        intents are cleared.
+        Versions that the catalogue has already are left as they are, and so are their ingestion events. A copy is
+        recorded of every version, and what other tiers are owed is queued. The objects' intents are cleared.
 
         Args:
             records: each with the versions to add; the last one becomes the head.
             events: about these objects.
             tier: the registered tier that holds them; the new copies are `stored` there.
+
+        Raises:
+            IntegrityError: the tier has another version under a number that the catalogue knows; nothing is recorded.
         """
         with writing(self._engine) as connection:
-            tier_id = _tier_id(connection, tier)
-            keys, counters = _write_objects(connection, records)
-            _write_copies(connection, records, keys, tier_id=tier_id, counters=counters, tier=tier)
-            _write_events(connection, [event for event in events if not _is_known(event, keys)])
-            _count(connection, counters)
+            counters: Counters = {}
+            known = write_objects(connection, records, counters=counters)
+            write_copies(connection, records, known, tier=tier, counters=counters)
+            place(connection, [its.key for its in known.values()], self._wanted, counters=counters)
+            write_events(connection, [event for event in events if not is_known(event, known)])
+            count(connection, counters)
             _clear_intents(connection, [record.id for record in records])
 
     def record_event(self, event: Event) -> None:
         """Record something that changed no object."""
         with writing(self._engine) as connection:
-            _write_events(connection, [event])
+            write_events(connection, [event])
 
     # reading
 
@@ -177,7 +199,7 @@ class Catalog:
         if after is not None:
             query = query.where(table.c.uri > after)
         with reading(self._engine) as connection:
-            return [_summary(row) for row in connection.execute(query)]
+            return [summary_of(row) for row in connection.execute(query)]
 
     def find_object(self, object_id: ObjectId) -> ObjectRecord | None:
         """All that is known of one object; None when it is not here."""
@@ -190,8 +212,8 @@ class Catalog:
         return ObjectRecord(
             id=object_id,
             object_path=row.object_path,
-            metadata=_metadata(row),
-            versions=tuple(_version(version) for version in versions),
+            metadata=metadata_of(row),
+            versions=tuple(version_of(version) for version in versions),
         )
 
     def heads_by_path(self) -> Iterator[tuple[str, ObjectId, int, str]]:
@@ -230,6 +252,7 @@ class Catalog:
                     state=CopyState(row.state),
                     stored_at=row.stored_at,
                     verified_at=row.verified_at,
+                    location=row.location,
                 )
                 for row in connection.execute(query)
             ]
@@ -242,7 +265,7 @@ class Catalog:
         if object_id is not None:
             query = query.where(objects.c.uri == object_id.uri)
         with reading(self._engine) as connection:
-            return [_event(row) for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))]
+            return [event_of(row) for row in connection.execute(query.order_by(events.c.id.desc()).limit(limit))]
 
     def totals(self) -> Totals:
         """What the whole repository holds, from the counters."""
@@ -290,212 +313,6 @@ def _sum(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.func.coalesce(sa.func.sum(column), 0)
 
 
-def _insert(connection: Connection, table: sa.Table) -> Any:
-    """An INSERT that knows ON CONFLICT, in the database's own dialect; both spell it the same."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert  # a third of the time that importing all of this takes
-
-        return insert(table)
-    return sqlite.insert(table)
-
-
-def _tier_id(connection: Connection, name: str) -> int:
-    found = connection.execute(sa.select(schema.tiers.c.id).where(schema.tiers.c.name == name)).scalar()
-    if found is None:
-        raise CatalogError(f"The catalogue does not know the tier {name!r}", next_step="run `jindang init` again")
-    return int(found)
-
-
-Counters = dict[tuple[str, str], int]
-"""(scope, counter) -> change."""
-
-
-def _write_objects(
-    connection: Connection, records: Sequence[ObjectRecord]
-) -> tuple[dict[str, tuple[int, int]], Counters]:
-    """Insert or update the object rows and insert their new versions.
-
-    Returns: URI -> (key, head before), and the counters that changed.
-    """
-    table = schema.objects
-    uris = [record.id.uri for record in records]
-    query = sa.select(table.c.id, table.c.uri, table.c.head, table.c.files, table.c.size_bytes)
-    before = {row.uri: row for row in connection.execute(query.where(table.c.uri.in_(uris)).with_for_update())}
-    new = [_object_row(record) for record in records if record.id.uri not in before]
-    if new:
-        connection.execute(sa.insert(table), new)
-    for record in records:
-        known = before.get(record.id.uri)
-        if known is not None and record.head.number > known.head:
-            connection.execute(sa.update(table).where(table.c.id == known.id), _object_row(record))
-    keys = {
-        row[0]: row[1] for row in connection.execute(sa.select(table.c.uri, table.c.id).where(table.c.uri.in_(uris)))
-    }
-    heads = {uri: (key, before[uri].head if uri in before else 0) for uri, key in keys.items()}
-    counters: Counters = {("repository", "objects"): len(new)}
-    rows = []
-    for record in records:
-        key, head = heads[record.id.uri]
-        added = [version for version in record.versions if version.number > head]
-        rows += [_version_row(key, version) for version in added]
-        if added:
-            known = before.get(record.id.uri)
-            _add(counters, "repository", files=record.head.files - (known.files if known else 0))
-            _add(counters, "repository", size_bytes=record.head.size_bytes - (known.size_bytes if known else 0))
-            _add(counters, "repository", versions=len(added), stored_bytes=sum(v.stored_bytes for v in added))
-    if rows:
-        connection.execute(sa.insert(schema.versions), rows)
-    return heads, counters
-
-
-def _write_copies(
-    connection: Connection,
-    records: Sequence[ObjectRecord],
-    heads: dict[str, tuple[int, int]],
-    *,
-    tier_id: int,
-    tier: str,
-    counters: Counters,
-) -> None:
-    rows = []
-    for record in records:
-        key, head = heads[record.id.uri]
-        for version in record.versions:
-            if version.number > head:
-                rows.append(
-                    {
-                        "object_id": key,
-                        "version": version.number,
-                        "tier_id": tier_id,
-                        "state": CopyState.STORED,
-                        "stored_at": version.created,
-                    }
-                )
-                _add(counters, f"tier:{tier}:{CopyState.STORED}", copies=1, stored_bytes=version.stored_bytes)
-    if rows:
-        connection.execute(sa.insert(schema.copies), rows)
-
-
-def _write_events(connection: Connection, events: Sequence[Event]) -> None:
-    if not events:
-        return
-    uris = {event.object_id.uri for event in events if event.object_id is not None}
-    objects, tiers = schema.objects.c, schema.tiers.c
-    keys = {
-        row[0]: row[1] for row in connection.execute(sa.select(objects.uri, objects.id).where(objects.uri.in_(uris)))
-    }
-    tier_ids = {row[0]: row[1] for row in connection.execute(sa.select(tiers.name, tiers.id))}
-    connection.execute(
-        sa.insert(schema.events),
-        [
-            {
-                "type": event.type,
-                "at": event.at,
-                "outcome": event.outcome,
-                "agent": event.agent,
-                "object_id": keys[event.object_id.uri] if event.object_id else None,
-                "version": event.version,
-                "tier_id": tier_ids[event.tier] if event.tier else None,
-                "detail": event.detail,
-            }
-            for event in events
-        ],
-    )
-
-
-def _is_known(event: Event, heads: dict[str, tuple[int, int]]) -> bool:
-    """Whether this is the ingestion of a version that the catalogue had before."""
-    if event.type is not EventType.INGESTION or event.object_id is None or event.version is None:
-        return False
-    return event.version <= heads[event.object_id.uri][1]
-
-
-def _add(counters: Counters, scope: str, **changes: int) -> None:
-    for counter, change in changes.items():
-        counters[scope, counter] = counters.get((scope, counter), 0) + change
-
-
-def _count(connection: Connection, counters: Counters) -> None:
-    """Add to the counters, always in the same order, so that two writers never wait for each other in a ring."""
-    table = schema.totals
-    for (scope, counter), change in sorted(counters.items()):
-        if change:
-            statement = _insert(connection, table).values(scope=scope, counter=counter, value=change)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["scope", "counter"], set_={"value": table.c.value + statement.excluded.value}
-                )
-            )
-
-
 def _clear_intents(connection: Connection, object_ids: Iterable[ObjectId]) -> None:
     uris = [object_id.uri for object_id in object_ids]
     connection.execute(sa.delete(schema.intents).where(schema.intents.c.uri.in_(uris)))
-
-
-def _object_row(record: ObjectRecord) -> dict[str, Any]:
-    return {
-        **asdict(record.metadata),
-        "uri": record.id.uri,
-        "object_path": record.object_path,
-        "head": record.head.number,
-        "files": record.head.files,
-        "size_bytes": record.head.size_bytes,
-        "updated_at": record.head.created,
-    }
-
-
-def _version_row(key: int, version: VersionRecord) -> dict[str, Any]:
-    row = asdict(version)
-    return {"object_id": key, "created_at": row.pop("created"), **row}
-
-
-def _metadata(row: Row[Any]) -> Metadata:
-    return Metadata(
-        title=row.title,
-        reference_code=row.reference_code,
-        fonds=row.fonds,
-        year=row.year,
-        retention=Retention(row.retention) if row.retention else None,
-        security_class=SecurityClass(row.security_class),
-        opening_status=OpeningStatus(row.opening_status),
-        fields=row.fields,
-    )
-
-
-def _summary(row: Row[Any]) -> ObjectSummary:
-    return ObjectSummary(
-        id=ObjectId(row.uri),
-        object_path=row.object_path,
-        metadata=_metadata(row),
-        head=row.head,
-        files=row.files,
-        size_bytes=row.size_bytes,
-        updated=row.updated_at,
-    )
-
-
-def _version(row: Row[Any]) -> VersionRecord:
-    return VersionRecord(
-        number=row.number,
-        created=row.created_at,
-        message=row.message,
-        agent=row.agent,
-        inventory_digest=row.inventory_digest,
-        files=row.files,
-        size_bytes=row.size_bytes,
-        stored_bytes=row.stored_bytes,
-    )
-
-
-def _event(row: Row[Any]) -> Event:
-    return Event(
-        type=EventType(row.type),
-        at=row.at,
-        outcome=EventOutcome(row.outcome),
-        agent=row.agent,
-        object_id=ObjectId(row.uri) if row.uri else None,
-        version=row.version,
-        tier=row.tier,
-        detail=row.detail,
-    )

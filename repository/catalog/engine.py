@@ -18,7 +18,7 @@ from repository.errors import (
     TierFullError,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that this release works with; a test compares it with the newest in `migrations/versions`."""
 
 BUSY_TIMEOUT_S = 60

@@ -112,8 +112,45 @@ copies = Table(
     Column("state", Text, nullable=False),
     Column("stored_at", UtcDateTime, nullable=False),
     Column("verified_at", UtcDateTime),
+    Column("location", Text),
     ForeignKeyConstraint(["object_id", "version"], ["versions.object_id", "versions.number"]),
 )
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("object_id", Key, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("tier_id", Key, ForeignKey("tiers.id"), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("wanted_at", UtcDateTime, nullable=False),
+    Column("verified_copies", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("problem", Text),
+    ForeignKeyConstraint(["object_id", "version"], ["versions.object_id", "versions.number"]),
+    Index("ix_transfers_order", "tier_id", "state", "verified_copies", "wanted_at", "object_id", "version"),
+    Index("ix_transfers_oldest", "tier_id", "state", "wanted_at"),
+)
+"""The queue of copies that tiers are owed; a row goes when the copy is verified."""
+
+archives = Table(
+    "archives",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("archive_id", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("versions", Integer, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+)
+"""Archives that we made on the backup base and that should be there; one that we delete by the rules loses its row."""
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What was done once for the whole catalogue: the placement policies that the transfers were made by."""
 
 events = Table(
     "events",
@@ -147,4 +184,4 @@ totals = Table(
     Column("value", BigInteger, nullable=False),
     UniqueConstraint("scope", "counter"),
 )
-"""Counters: scope `repository`, or `tier:NAME:STATE`."""
+"""Counters: scope `repository`, `tier:NAME:STATE` (copies) or `transfers:NAME:STATE` (copies that are owed)."""

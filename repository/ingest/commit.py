@@ -129,7 +129,7 @@ class VersionCommitter:
     def _record(self, placed: Sequence[StagedVersion]) -> None:
         records = [version.record for version in placed if version.record is not None]
         if records:
-            events = [event for record in records for event in ingestion_events(record, tier=self._tier)]
+            events = [event for record in records for event in ingestion_events(record)]
             self._catalog.record_objects(records, events, tier=self._tier)
 
     def _sync_all(self) -> None:

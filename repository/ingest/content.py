@@ -9,8 +9,8 @@ from typing import BinaryIO, cast
 
 from repository.durable import tier_error
 from repository.hashing import CHUNK_BYTES, MultiHasher, copy_and_hash
-from repository.ingest.overlapped import WriteError, copy_overlapped
 from repository.ingest.request import Meter
+from repository.overlapped import WriteError, copy_overlapped
 from repository.stop import StopToken
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -88,5 +88,5 @@ def _record(catalog: Catalog, root: StorageRoot, intent: Intent, *, tier: str) -
         return False
     with tier_errors(object_root):
         record = describe_object(object_root, intent.object_path, stored)
-    catalog.record_objects([record], ingestion_events(record, tier=tier), tier=tier)
+    catalog.record_objects([record], ingestion_events(record), tier=tier)
     return True

@@ -4,8 +4,10 @@ A reader may meet a writer. The root inventory and its sidecar are two files, so
 versions; a version's own folder never changes once it is there, and decides (docs/design.md, "What a reader sees").
 """
 
+import errno
 import hashlib
 import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,7 @@ from repository.ocfl.inventory import (
 )
 
 MAX_INVENTORY_BYTES = 1 << 30
+_INSIDE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +111,23 @@ def read_version_inventory(object_root: Path, number: VersionNumber) -> StoredIn
 
 
 def open_content(object_root: Path, content_path: str) -> BinaryIO:
-    """One content file, for reading; never through a symbolic link.
+    """One content file, for reading; never through a symbolic link, also not of a folder on the way to it.
 
     Raises:
-        OSError: it is not there or cannot be read.
+        OSError: it is not there, is not a file, or cannot be read.
     """
-    fd = os.open(object_root / content_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    *folders, name = content_path.split("/")
+    folder_fd = os.open(object_root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for folder in folders:
+            above, folder_fd = folder_fd, os.open(folder, _INSIDE | os.O_DIRECTORY, dir_fd=folder_fd)
+            os.close(above)
+        fd = os.open(name, _INSIDE | os.O_NONBLOCK, dir_fd=folder_fd)  # a pipe under this name must not hold us up
+    finally:
+        os.close(folder_fd)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "this is not a file", str(object_root / content_path))
     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
     return os.fdopen(fd, "rb", buffering=0)
 

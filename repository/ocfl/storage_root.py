@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from repository.durable import FileSystemSync, rename_new, tier_errors, write_durable_file, write_new_file
@@ -102,25 +103,46 @@ class StorageRoot:
         """The folder of an object."""
         return self.path / object_path
 
-    def object_paths(self) -> Iterator[str]:
-        """The paths of all objects, sorted. Memory: one folder's names at a level.
+    def object_paths(self, *, after: str = "") -> Iterator[str]:
+        """The paths of all objects, in the order of their characters. Memory: one folder's names at a level.
+
+        Args:
+            after: only those that come after this path; folders that lie before it are not looked into.
 
         Raises:
             TierError: a folder cannot be read.
         """
+        with tier_errors(self.path), os.scandir(self.path) as entries:
+            names = [e.name for e in entries if e.is_dir(follow_symlinks=False) and e.name != "extensions"]
         with tier_errors(self.path):
-            for name in sorted(entry.name for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False)):
-                if name != "extensions":
-                    yield from self._object_paths_below(name)
+            yield from self._object_paths_below("", names, after)
 
-    def _object_paths_below(self, path: str) -> Iterator[str]:
+    def _object_paths_below(self, folder: str, names: list[str], after: str) -> Iterator[str]:
+        """The objects among and below the folders `names`; `folder` ends with a slash, or is empty for the root."""
+        for name in self._in_order(folder, names):
+            path = f"{folder}{name}"
+            if after[: len(path)] > path:
+                continue
+            below = self._folders_below(path)
+            if below is not None:
+                yield from self._object_paths_below(f"{path}/", below, after)
+            elif path > after:
+                yield path
+
+    def _in_order(self, folder: str, names: list[str]) -> list[str]:
+        """Names in the order of the paths that begin with them: the folder `a/` comes after the object `a-b`."""
+        names.sort()
+        if not any(following.startswith(name) for name, following in pairwise(names)):
+            return names
+        return sorted(names, key=lambda n: n if self._folders_below(f"{folder}{n}") is None else f"{n}/")
+
+    def _folders_below(self, path: str) -> list[str] | None:
+        """The folders in a folder; None for an object, which has nothing in it that we look for."""
         with os.scandir(self.path / path) as entries:
             listed = list(entries)
         if any(entry.name.startswith(OBJECT_DECLARATION_PREFIX) for entry in listed):
-            yield path
-            return
-        for name in sorted(entry.name for entry in listed if entry.is_dir(follow_symlinks=False)):
-            yield from self._object_paths_below(f"{path}/{name}")
+            return None
+        return [entry.name for entry in listed if entry.is_dir(follow_symlinks=False)]
 
     def head(self, object_path: str) -> int:
         """The number of the newest version in force; 0 when there is no object."""

@@ -1,5 +1,6 @@
 """The commands in docs/how-to work, word for word, one after the other, as they stand on the page."""
 
+import json
 import os
 import re
 import subprocess
@@ -89,6 +90,27 @@ def test_the_page_on_postgresql_shows_a_configuration_that_is_right(archive: Pat
     config = (archive / "jindang.yaml").read_text()
     (archive / "jindang.yaml").write_text(config.replace("database: {}\n", yaml))
     assert "right" in run(archive, "jindang config check")
+
+
+def test_the_page_on_placing_copies_works_word_for_word(archive: Path) -> None:
+    run(archive, "jindang ingest deposits/*")
+    places, _, store_and_base = blocks("place-copies", "yaml")
+    rest = "".join(line for line in CONFIG.format(database="{}").splitlines(keepends=True) if "tiers" not in line)
+    (archive / "jindang.yaml").write_text(places + rest)
+    run(archive, "\n".join(blocks("place-copies", "sh")))
+    held = {tier["name"]: tier["copies_held"] for tier in json.loads(run(archive, "jindang status --json"))["tiers"]}
+    assert held == {"primary": 2, "second": 2, "third": 1, "reading-room": 0}  # one of the two is kept for ever
+    (archive / "jindang.yaml").write_text(store_and_base + rest)
+    assert "right" in run(archive, "jindang config check")
+
+
+def test_the_page_on_placing_copies_says_what_a_refused_policy_is_told(archive: Path) -> None:
+    places, careless, _ = blocks("place-copies", "yaml")
+    rest = "".join(line for line in CONFIG.format(database="{}").splitlines(keepends=True) if "tiers" not in line)
+    (archive / "jindang.yaml").write_text(places.partition("policies:")[0] + careless + rest)
+    said = run(archive, "jindang config check 2>&1 || test $? = 3")
+    (told,) = blocks("place-copies", "text")
+    assert [line.removeprefix("  - ") for line in said.splitlines()[1:]] == told.splitlines()
 
 
 def test_the_table_of_keys_has_them_all() -> None:

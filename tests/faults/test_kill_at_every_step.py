@@ -42,7 +42,7 @@ class Scene:
 def small_files_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a file of 256 KiB be written as a film of many gigabytes is."""
     monkeypatch.setattr("repository.ingest.stage.LARGE_FILE_BYTES", 1 << 17)
-    monkeypatch.setattr("repository.ingest.overlapped.CHUNK_BYTES", 1 << 17)
+    monkeypatch.setattr("repository.overlapped.CHUNK_BYTES", 1 << 17)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,18 @@ import pytest
 from repository.catalog.catalog import Catalog
 from repository.errors import CatalogUnavailableError
 from tests.fixtures.catalog_contract import CatalogContract
+from tests.fixtures.transfers_contract import TransfersContract
 
 
 class TestCatalogOnPostgresql(CatalogContract):
+    """All of the suite."""
+
+    @pytest.fixture
+    def url(self, postgres_database: str) -> str:
+        return postgres_database
+
+
+class TestTransfersOnPostgresql(TransfersContract):
     """All of the suite."""
 
     @pytest.fixture

@@ -12,9 +12,18 @@ from repository.catalog.catalog import Catalog
 from repository.catalog.engine import REVISION
 from repository.errors import CatalogError, CatalogUnavailableError
 from tests.fixtures.catalog_contract import CatalogContract, record
+from tests.fixtures.transfers_contract import TransfersContract
 
 
 class TestCatalogOnSqlite(CatalogContract):
+    """All of the suite."""
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path}/catalogue.sqlite"
+
+
+class TestTransfersOnSqlite(TransfersContract):
     """All of the suite."""
 
     @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from repository.errors import OperationCancelledError, TierFullError
 from repository.hashing import MultiHasher
 from repository.ingest.content import ContentWriter
-from repository.ingest.overlapped import BLOCK_BYTES, CHUNK_BYTES, copy_overlapped
+from repository.overlapped import BLOCK_BYTES, CHUNK_BYTES, copy_overlapped
 from repository.stop import StopToken
 
 SIZES = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 4097]

@@ -116,7 +116,7 @@ def test_what_is_no_root_is_not_opened(tmp_path: Path) -> None:
 # listing
 
 
-def test_objects_are_listed_in_the_order_of_their_paths_level_by_level(tmp_path: Path) -> None:
+def test_objects_are_listed_in_the_order_of_their_paths(tmp_path: Path) -> None:
     ocfl = OcflRoot(tmp_path / "root").write()
     ocfl.declare_layout("0003-hash-and-id-n-tuple-storage-layout")
     places = ["b/x", "a/b/c", "a/b-c/d", "a/b/a", "文/件", "a/B/c", "a.b", "a/b c"]
@@ -126,8 +126,18 @@ def test_objects_are_listed_in_the_order_of_their_paths_level_by_level(tmp_path:
     (ocfl.path / "extensions" / "looks-like" / "0=ocfl_object_1.1").mkdir(parents=True)
     (ocfl.path / "link").symlink_to(ocfl.path / "a")
     found = list(StorageRoot.open(ocfl.path).object_paths())
-    assert sorted(found) == sorted(places)
-    assert found == sorted(places, key=lambda path: path.split("/"))
+    assert found == sorted(places)
+
+
+@pytest.mark.parametrize("after", ["", "a", "a/b", "a/b-c/d", "a/b/b", "b/x", "zz"])
+def test_a_listing_goes_on_after_any_path(tmp_path: Path, after: str) -> None:
+    ocfl = OcflRoot(tmp_path / "root").write()
+    ocfl.declare_layout("0003-hash-and-id-n-tuple-storage-layout")
+    places = ["b/x", "a/b/c", "a/b-c/d", "a/b/a", "文/件", "a.b", "a/b c"]
+    for place in places:
+        ocfl.object(place)
+    found = list(StorageRoot.open(ocfl.path).object_paths(after=after))
+    assert found == sorted(place for place in places if place > after)
 
 
 def test_listing_looks_no_further_than_it_is_asked(root: StorageRoot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,97 @@
+"""From a tier's settings to the opened tier, with the wrappers that its settings ask for."""
+
+from typing import TYPE_CHECKING
+
+from jindang.config_tiers import Disk, ObjectStore, Tier
+from jindang.secrets import read_secret
+from replication.placement import Zone
+from repository.clock import Clock
+from repository.stop import StopToken
+from storage_tiers.port import StorageTier
+
+if TYPE_CHECKING:
+    from storage_tiers.object_store import ObjectStoreOptions
+
+
+def open_tier(settings: Tier, *, uuid: str | None, clock: Clock, stop: StopToken) -> StorageTier:
+    """A tier, if it is there and the one that the catalogue knows, as its settings want it used.
+
+    Args:
+        settings: of the tier.
+        uuid: that the catalogue knows it by; None where there is no catalogue to ask.
+        clock: what tells the time.
+        stop: ends waiting between attempts.
+
+    Raises:
+        TierError: it is not there, or another one is.
+        ConfigError: a secret cannot be read.
+    """
+    from storage_tiers.retry import RetryingTier
+
+    tier: StorageTier = RetryingTier(open_bare_tier(settings, uuid=uuid, clock=clock), stop=stop)
+    if settings.zone is Zone.PUBLIC:
+        from storage_tiers.zone_guard import ZoneGuardedTier
+
+        tier = ZoneGuardedTier(tier)
+    if settings.read_only:
+        from storage_tiers.read_only import ReadOnlyTier
+
+        tier = ReadOnlyTier(tier)
+    if settings.bandwidth is not None:
+        from storage_tiers.throttle import ThrottledTier
+
+        tier = ThrottledTier(tier, rate_bps=int(settings.bandwidth), clock=clock, stop=stop)
+    return tier
+
+
+def open_bare_tier(settings: Tier, *, uuid: str | None, clock: Clock) -> StorageTier:
+    """The tier itself, without retries, limits and guards."""
+    if isinstance(settings, Disk):
+        from storage_tiers.disk import open_disk_tier
+
+        return open_disk_tier(settings.path, name=settings.name, uuid=uuid)
+    from storage_tiers.object_store import open_object_store
+
+    return open_object_store(object_store_options(settings), name=settings.name, uuid=uuid, clock=clock)
+
+
+def create_tier(settings: Tier, *, institution: str, clock: Clock) -> StorageTier:
+    """Make an empty folder or bucket a tier; one that is there already is opened.
+
+    Raises:
+        TierError: something else is there, or it cannot be written.
+        ConfigError: a secret cannot be read.
+    """
+    if isinstance(settings, Disk):
+        from storage_tiers.disk import create_disk_tier
+
+        return create_disk_tier(settings.path, name=settings.name, institution=institution)
+    from storage_tiers.object_store import create_object_store
+
+    return create_object_store(
+        object_store_options(settings), name=settings.name, institution=institution, clock=clock
+    )
+
+
+def object_store_options(settings: ObjectStore) -> "ObjectStoreOptions":
+    """What the driver of object stores needs to know. Raises ConfigError."""
+    from storage_tiers.encryption import Identities, Recipients
+    from storage_tiers.object_store import ObjectStoreOptions
+    from storage_tiers.object_store_rules import LockMode, LockRule
+
+    lock, where = settings.lock, f"tier {settings.name}"
+    identity = settings.identity
+    return ObjectStoreOptions(
+        endpoint=settings.endpoint,
+        bucket=settings.bucket,
+        prefix=settings.prefix,
+        region=settings.region,
+        access_key=read_secret(settings.access_key),
+        secret_key=read_secret(settings.secret_key),
+        ca_file=None if settings.ca_file is None else str(settings.ca_file),
+        path_style=settings.path_style,
+        lock=None if lock is None else LockRule(mode=LockMode(lock.mode), days=lock.days),
+        recipients=Recipients.parse(settings.recipients, where=where) if settings.recipients else None,
+        identities=None if identity is None else Identities.parse(read_secret(identity), where=where),
+        parallel=settings.parallel,
+    )
