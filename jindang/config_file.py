@@ -1,5 +1,6 @@
 """Reading `jindang.yaml`: every problem at once, each with its line, its path and what is allowed there."""
 
+import functools
 import json
 import textwrap
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from jindang.config import Settings
+from jindang.config import Secret, Settings
 from repository.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -118,6 +119,8 @@ def _explain(details: ErrorDetails) -> str:
     """What is wrong and what is allowed, in a sentence without pydantic's terms."""
     location, context = details["loc"], details.get("ctx", {})
     given = "nothing" if details["input"] is None else textwrap.shorten(repr(details["input"]), 80)
+    if _schema_at(location).get("title") == Secret.__name__:
+        given = "what stands here"  # perhaps the secret itself, which is for no log and no screen
     match details["type"]:
         case "value_error":
             return str(context.get("error"))
@@ -173,8 +176,8 @@ def _schema_at(location: tuple[int | str, ...]) -> dict[str, Any]:
 
     Source: the schema's own keywords (JSON Schema 2020-12), and `discriminator` (OpenAPI 3.1) for kinds of tiers.
     """
-    whole = Settings.model_json_schema()
-    node: dict[str, Any] = whole
+    whole = _whole_schema()
+    node = whole
     for part in location:
         if part in (kinds := _kinds(node)):
             node = {"$ref": kinds[part]}
@@ -186,3 +189,8 @@ def _schema_at(location: tuple[int | str, ...]) -> dict[str, Any]:
             definition = whole["$defs"][choice["$ref"].rsplit("/", 1)[-1]] if "$ref" in choice else choice
             node = {**definition, **node}
     return node
+
+
+@functools.cache
+def _whole_schema() -> dict[str, Any]:
+    return Settings.model_json_schema()

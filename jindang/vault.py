@@ -16,7 +16,7 @@ from replication.placement import BASE
 from repository.catalog.catalog import Catalog
 from repository.clock import Clock, SystemClock
 from repository.durable import tier_errors
-from repository.errors import ConfigError, NotFoundError, TierError
+from repository.errors import ConfigError, NotFoundError, RepositoryError
 from repository.ingest.request import IngestRules
 from repository.model import ObjectId, ObjectRecord
 from repository.packages.package import Limits
@@ -107,6 +107,13 @@ class Vault:
             stop=self.stop,
             parallel=parallel or self.settings.replication.parallel,
         )
+
+    @property
+    def unmade(self) -> list[str]:
+        """Places that the configuration names and the catalogue does not know; `jindang init` makes them."""
+        known = self.catalog.tier_uuids()
+        names = [tier.name for tier in self.settings.tiers] + ([BASE] if self.settings.base else [])
+        return [name for name in names if name not in known]
 
     def place_all(self) -> int:
         """Bring what tiers are owed in line with the policies, if these have changed; returns objects looked at."""
@@ -209,36 +216,51 @@ def create_vault(settings: Settings, *, clock: Clock) -> None:
             catalog.register_tier(BASE, uuid=_created_base(open_base(settings), stop=StopToken()), kind="borg")
 
 
-def create_catalog(settings: Settings, *, needed: Tier, clock: Clock) -> list[TierError]:
+def create_catalog(settings: Settings, *, needed: str, clock: Clock) -> list[RepositoryError]:
     """Make the data folder and the catalogue where they are missing, and make the tiers that are there known to it.
 
     No tier is made: a catalogue that was lost is to be read from a tier that has the records.
 
     Args:
         settings: the configuration.
-        needed: the tier that must be there.
+        needed: name of the tier that must be there, or of the base.
         clock: what tells the time.
 
     Returns: why each other tier could not be made known.
 
     Raises:
-        TierError, CatalogError: the needed tier is not there, or the catalogue cannot be made.
+        TierError, BackupError, CatalogError: the needed tier is not there, or the catalogue cannot be made.
+        ConfigError: there is no such tier.
     """
-    open_bare_tier(needed, uuid=None, clock=clock).close()
+    openers = {tier.name: partial(_identity_of_tier, tier, clock) for tier in settings.tiers}
+    if settings.base is not None:
+        openers[BASE] = partial(_identity_of_base, settings)
+    if needed not in openers:
+        settings.tier(needed)
+    identities: dict[str, str] = {}
     missing = []
+    for name, opener in openers.items():
+        try:
+            identities[name] = opener()
+        except RepositoryError as error:
+            if name == needed:
+                raise
+            missing.append(error)
     with _created_catalog(settings) as catalog:
-        known = catalog.tier_uuids()
-        for tier in settings.tiers:
-            try:
-                found = open_bare_tier(tier, uuid=known.get(tier.name), clock=clock)
-            except TierError as error:
-                if tier == needed:
-                    raise
-                missing.append(error)
-            else:
-                catalog.register_tier(tier.name, uuid=found.identity.uuid, kind=tier.kind)
-                found.close()
+        kinds = {tier.name: tier.kind for tier in settings.tiers}
+        for name, identity in identities.items():
+            catalog.register_tier(name, uuid=identity, kind=kinds.get(name, "borg"))
     return missing
+
+
+def _identity_of_tier(tier: Tier, clock: Clock) -> str:
+    opened = open_bare_tier(tier, uuid=None, clock=clock)
+    opened.close()
+    return opened.identity.uuid
+
+
+def _identity_of_base(settings: Settings) -> str:
+    return open_base(settings).identity(stop=StopToken())
 
 
 def _created_base(base: "BackupBase", *, stop: StopToken) -> str:

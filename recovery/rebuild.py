@@ -1,6 +1,6 @@
 """Making the catalogue again from what lies on a tier, and comparing the two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -52,7 +52,7 @@ def rebuild_catalog(catalog: Catalog, tier: StorageTier, *, stop: StopToken) -> 
         while batch := list(islice(listed, BATCH)):
             stop.check()
             found = list(threads.map(lambda item: reader.read(*item), batch))
-            yield from _record(catalog, found, tier=tier.identity.name)
+            yield from record_found(catalog, found, tier=tier.identity.name)
 
 
 class _Reader:
@@ -83,7 +83,7 @@ class _Reader:
             if self._root is not None:
                 self._root.complete_version(object_path, self._session.new_folder(), self._sync)
             if numbers != list(range(1, len(numbers) + 1)):
-                raise IntegrityError(  # noqa: TRY301 - an answer like those of the calls around it
+                raise IntegrityError(
                     "Versions of an object are missing",
                     where=object_path,
                     why=f"there are {', '.join(f'v{number}' for number in numbers)}",
@@ -107,27 +107,26 @@ class _Reader:
             )
 
 
-def _record(catalog: Catalog, found: list[ObjectRecord | RebuiltObject], *, tier: str) -> Iterator[RebuiltObject]:
+def record_found(
+    catalog: Catalog, found: Sequence[ObjectRecord | RebuiltObject], *, tier: str, location: str | None = None
+) -> Iterator[RebuiltObject]:
+    """Record objects that were found on a tier; one that cannot be recorded stops none of the others."""
     records = [item for item in found if isinstance(item, ObjectRecord)]
-    if records:
-        try:
-            catalog.record_objects(records, _events(records), tier=tier)
-        except IntegrityError:
-            found = [_record_alone(catalog, item, tier=tier) for item in found]
+    answers: dict[str, IntegrityError] = {}
+    try:
+        if records:
+            catalog.record_objects(records, _events(records), tier=tier, location=location)
+    except IntegrityError:  # of one of them; each in a transaction of its own tells of which
+        for record in records:
+            try:
+                catalog.record_objects([record], _events([record]), tier=tier, location=location)
+            except IntegrityError as error:
+                answers[record.object_path] = error
     for item in found:
-        yield RebuiltObject(object_path=item.object_path) if isinstance(item, ObjectRecord) else item
-
-
-def _record_alone(
-    catalog: Catalog, item: ObjectRecord | RebuiltObject, *, tier: str
-) -> ObjectRecord | RebuiltObject:
-    """One object in a transaction of its own, so that one that cannot be recorded stops none of the others."""
-    if isinstance(item, ObjectRecord):
-        try:
-            catalog.record_objects([item], _events([item]), tier=tier)
-        except IntegrityError as error:
-            return RebuiltObject(object_path=item.object_path, error=error)
-    return item
+        if isinstance(item, RebuiltObject):
+            yield item
+        else:
+            yield RebuiltObject(object_path=item.object_path, error=answers.get(item.object_path))
 
 
 def _events(records: list[ObjectRecord]) -> list[Event]:

@@ -16,6 +16,7 @@ from replication.backup_base import BackupBase
 from replication.base_archives import Archive, ArchiveStats
 from replication.base_reading import ExpectedFile, ReadBack
 from replication.placement import BASE
+from repository.aip import summarize_version, summary_line
 from repository.catalog.catalog import Catalog
 from repository.clock import Clock
 from repository.errors import IntegrityError, RepositoryError
@@ -35,6 +36,8 @@ BATCH_BYTES: Final = 64 << 30
 """A batch ends when it has one of these; its list of files is held in memory."""
 
 PAGE: Final = 200
+SUMMARIES: Final = "summaries.jsonl"
+"""In every archive: what the catalogue needs of each version in it (repository.aip.summary_line)."""
 
 CATALOGUE_DUMP: Final = {"sqlite": "catalogue.sqlite", "postgresql": "catalogue.sql"}
 
@@ -65,6 +68,8 @@ class _Batch:
     transfers: list[Transfer] = field(default_factory=list)
     expected: dict[str, ExpectedFile] = field(default_factory=dict)
     """Path below the storage root -> what it must be."""
+    summaries: list[bytes] = field(default_factory=list)
+    """A line for each version; the catalogue can be made again from these alone."""
     size_bytes: int = 0
 
     @property
@@ -162,6 +167,7 @@ class BackupRun:
                 ExpectedFile(f"{transfer.object_path}/{path}", algorithm, digest, (object_root / path).stat().st_size)
                 for path, digest in stored.inventory.added_content().items()
             ]
+            summary = summarize_version(object_root, transfer.object_path, stored)
             head = read_inventory(object_root)
             for folder, data in ((f"v{transfer.version}/", stored.data), ("", head.data)):
                 sidecar = sidecar_bytes(data, algorithm)
@@ -175,6 +181,7 @@ class BackupRun:
         except OSError as error:
             raise read_error(error, object_root) from error
         batch.transfers.append(transfer)
+        batch.summaries.append(summary_line(summary))
         batch.expected.update((file.path, file) for file in files)
         batch.size_bytes += transfer.stored_bytes
 
@@ -194,7 +201,7 @@ class BackupRun:
         name = f"{kind}-{self._clock.now():%Y%m%dT%H%M%S%fZ}"
         expected = [*self._root_files(), *(batch.expected[path] for path in sorted(batch.expected))]
         with tempfile.TemporaryDirectory(dir=self._base.options.state_folder.parent) as scratch:
-            extra = self._extras(Path(scratch))
+            extra = self._extras(batch, Path(scratch))
             stats = self._base.make_archive(
                 name,
                 self._root.path,
@@ -207,14 +214,16 @@ class BackupRun:
         archive = self._base.accept(stats.archive, stop=self._stop)
         return self._record(batch, archive, stats, found, failed)
 
-    def _extras(self, scratch: Path) -> dict[str, Path]:
-        """Catalogue and configuration, as they are now."""
+    def _extras(self, batch: _Batch, scratch: Path) -> dict[str, Path]:
+        """Catalogue and configuration, as they are now, and what is to be known of the versions in this archive."""
         backend = "sqlite" if self._catalog.where.startswith("sqlite") else "postgresql"
         dump = scratch / CATALOGUE_DUMP[backend]
         self._catalog.dump(dump)
         configuration = scratch / "jindang.yaml"
         configuration.write_bytes(self._configuration.read_bytes())
-        return {dump.name: dump, configuration.name: configuration}
+        summaries = scratch / SUMMARIES
+        summaries.write_bytes(b"".join(batch.summaries))
+        return {path.name: path for path in (dump, configuration, summaries)}
 
     def _record(
         self,

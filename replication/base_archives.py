@@ -139,8 +139,8 @@ class KeepRules:
 def archives_to_prune(archives: Iterable[Archive], keep: KeepRules) -> list[Archive]:
     """The catalogue archives that no rule keeps, oldest first; never any other archive, and never the newest one.
 
-    As in `borg prune`, an archive that a finer rule keeps uses up no place of a coarser one, and a rule that has places
-    left keeps the oldest.
+    As in `borg prune`, an archive that a finer rule keeps uses up no place of a coarser one, and a rule that has
+    places left keeps the oldest.
     """
     newest_first = sorted(
         (each for each in archives if each.name.startswith(CATALOGUE) and not each.name.endswith(UNREAD)),

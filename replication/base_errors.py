@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from replication.borg import Outcome
+from replication.borg import CONNECTION_LOST, Outcome
 from repository.errors import (
     BackupError,
     BaseFullError,
@@ -124,7 +124,7 @@ _BY_CODE: Final[Mapping[int, _Meaning]] = {
     **dict.fromkeys((50, 51, 52, 53), _PASSPHRASE),
     **dict.fromkeys((61, 62, 63, 64), _TAMPERED),
     **dict.fromkeys(range(70, 76), _LOCKED),
-    **dict.fromkeys((80, 81, 87), _UNREACHABLE),
+    **dict.fromkeys(CONNECTION_LOST, _UNREACHABLE),
     82: _OLD,
     83: _REFUSED_PATH,
     84: _OLD,
@@ -161,7 +161,7 @@ def is_damage(outcome: Outcome) -> bool:
 
 
 def _meaning(outcome: Outcome) -> _Meaning:
-    if outcome.exit_code in (80, 81, 87):
+    if outcome.exit_code in CONNECTION_LOST:
         said = "\n".join(line.message for line in outcome.log)
         return next((meaning for words, meaning in _BY_WORDS_OF_SSH if words in said), _UNREACHABLE)
     if outcome.exit_code == 2:  # noqa: PLR2004 - the general one: of exceptions that borg has no name for

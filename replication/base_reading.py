@@ -144,7 +144,8 @@ class ArchiveReader:
                 take(_parse_member(line, algorithm))
                 done += 1
 
-            return done, self._damage_in(self._list(f"{{size}}{{{algorithm}}}", on_line, paths))
+            damage = self._damage_in(self._list(f"{{size}}{{{algorithm}}}", on_line, paths))
+            return done, damage
 
         return go_on_after_damage(process, lambda: [member.path for member in self.members()])
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, BinaryIO
+from urllib.parse import urlsplit
 
 from replication.base_options import BaseOptions
 from repository.errors import ConfigError
@@ -26,6 +27,11 @@ SAVE_TIMEOUT_S = 60.0
 """SIGINT lets borg save what it has sent as a checkpoint, which takes a while; SIGTERM throws it away."""
 
 END_TIMEOUT_S = 10.0
+
+CONNECTION_LOST = frozenset({80, 81, 87})
+"""Exit codes of borg when what is behind ssh does not answer, or no more."""
+
+_SSH_FAILED = 255
 _KEPT_LINES = 1000
 _KEPT_CHARACTERS = 2000
 _SEVERE = frozenset({"ERROR", "CRITICAL"})
@@ -195,7 +201,32 @@ def run_borg(
     outcome.exit_code = process.returncode
     if not outcome.is_ok:
         stop.check()
+    if options.is_remote and outcome.exit_code in CONNECTION_LOST:
+        outcome.log += ask_ssh(options, ssh_key or options.ssh_key)
     return outcome
+
+
+def ask_ssh(options: BaseOptions, ssh_key: Path | None) -> list[LogLine]:
+    """Call ssh alone, and return what it complains of.
+
+    borg does not wait for that: whether it tells the reason of a lost connection is a matter of chance.
+    """
+    place = urlsplit(options.repository)
+    port = [] if place.port is None else ["-p", str(place.port)]
+    login = place.hostname or "" if place.username is None else f"{place.username}@{place.hostname}"
+    argv = [*shlex.split(ssh_command(options, ssh_key)), *port, "--", login, "true"]
+    try:
+        asked = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SAVE_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return [LogLine(level="WARNING", message="ssh gave no answer")]
+    except FileNotFoundError:
+        return [LogLine(level="WARNING", message="the program ssh is not on this machine")]
+    if asked.returncode != _SSH_FAILED:
+        return []
+    lines = (parse_log_line(raw) for raw in asked.stderr.splitlines())
+    return [line for line in lines if line is not None]
 
 
 @contextmanager
@@ -240,7 +271,7 @@ def parse_log_line(raw: bytes) -> LogLine | None:
 
     None for reports of progress.
     """
-    text = raw.decode("utf-8", "replace").rstrip("\n")
+    text = raw.decode("utf-8", "replace").rstrip("\r\n")
     try:
         document = json.loads(text)
     except ValueError:

@@ -225,20 +225,26 @@ def summarize_version(object_root: Path, object_path: str, stored: StoredInvento
 
 def summary_bytes(summary: VersionSummary) -> bytes:
     """A summary as it is stored beside a pack: JSON, the same bytes for the same summary."""
-    record = asdict(summary.record)
-    return json_bytes(
-        {
-            "format": SUMMARY_FORMAT,
-            "id": summary.id.uri,
-            "object_path": summary.object_path,
-            "metadata": asdict(summary.metadata),
-            "version": {**record, "created": summary.record.created.isoformat()},
-        }
-    )
+    return json_bytes(_summary_document(summary))
+
+
+def summary_line(summary: VersionSummary) -> bytes:
+    """The same on one line, for a list of many."""
+    return (json.dumps(_summary_document(summary), ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def _summary_document(summary: VersionSummary) -> dict[str, object]:
+    return {
+        "format": SUMMARY_FORMAT,
+        "id": summary.id.uri,
+        "object_path": summary.object_path,
+        "metadata": asdict(summary.metadata),
+        "version": {**asdict(summary.record), "created": summary.record.created.isoformat()},
+    }
 
 
 def parse_summary(data: bytes, *, where: object) -> VersionSummary:
-    """Read a summary that was stored beside a pack.
+    """Read a summary, as a document or a line.
 
     Raises:
         IntegrityError: it is not one, or of a later format.
@@ -259,7 +265,7 @@ def parse_summary(data: bytes, *, where: object) -> VersionSummary:
             "The summary of a version cannot be read",
             where=where,
             why=str(error),
-            next_step="the pack beside it has all that it says; restore it from another copy",
+            next_step="the version that it stands beside has all that it says; restore it from another copy",
         ) from error
 
 

@@ -47,12 +47,13 @@ class Recipients:
             ConfigError: one of them cannot be used, or there is none.
         """
         keys, problems = [], []
-        for line in _telling(lines):
+        for number, line in enumerate(_telling(lines), 1):
             try:
                 kind = pyrage.ssh.Recipient if line.startswith("ssh-") else pyrage.x25519.Recipient
                 keys.append(kind.from_str(line))
             except pyrage.RecipientError as error:
-                problems.append(f"{line[:60]!r} is not an age recipient (age1... or ssh-...): {error}")
+                beginning = line[: len("AGE-SECRET-KEY-1")]  # it may be a private key by mistake
+                problems.append(f"number {number}, {beginning}..., is not a recipient (age1..., ssh-...): {error}")
         if problems or not keys:
             raise ConfigError(
                 "The recipients of the encryption cannot be used",

@@ -5,6 +5,8 @@ out, because older servers refuse or ignore them. Writing is never repeated blin
 """
 
 import base64
+import copy
+import functools
 import hashlib
 import io
 import random
@@ -23,6 +25,8 @@ from storage_tiers.object_store_errors import store_errors
 RETRY_WAITS_S = (0.2, 0.8, 3.2)
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
+
+_SESSION_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +70,79 @@ class StoredObject:
     retain_until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Requests made, those that were repeated too, and bytes read from their answers."""
+
+    operations: Mapping[str, int]
+    read_bytes: int
+
+    @property
+    def requests(self) -> int:
+        """All of them."""
+        return sum(self.operations.values())
+
+
+class _Meter:
+    """Counts what goes through a bucket, and through the one that it is a view of."""
+
+    def __init__(self, parent: "_Meter | None" = None) -> None:
+        self._parent, self._lock = parent, threading.Lock()
+        self._operations: Counter[str] = Counter()
+        self._read_bytes = 0
+
+    def count(self, *, operation: str | None = None, read_bytes: int = 0) -> None:
+        with self._lock:
+            self._read_bytes += read_bytes
+            if operation is not None:
+                self._operations[operation] += 1
+        if self._parent is not None:
+            self._parent.count(operation=operation, read_bytes=read_bytes)
+
+    def traffic(self) -> Traffic:
+        with self._lock:
+            return Traffic(Counter(self._operations), self._read_bytes)
+
+
+class _Client:
+    """A boto3 client that is made when it is first wanted: importing boto3 takes half a second."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, threading.Lock()
+        self._client: Any = None
+        self.closing = StopToken()
+
+    def get(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = _make_client(self._connection)
+            return self._client
+
+    def close(self) -> None:
+        self.closing.set()
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
 class Bucket:
     """One bucket of an object store. Safe to use from several threads; connections are shared and kept."""
 
     def __init__(self, connection: Connection) -> None:
         self.name = connection.bucket
         self.where = f"{connection.endpoint or 's3'}/{connection.bucket}"
-        self._connection = connection
-        self._closing = StopToken()
-        self._client: Any = None
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._thread = threading.local()
+        self._client, self._meter = _Client(connection), _Meter()
 
-    def requests(self) -> Counter[str]:
-        """Operation -> requests made so far, those that were repeated too."""
-        with self._lock:
-            return Counter(self._counts)
+    def metered(self) -> "Bucket":
+        """The same bucket with a count of its own; what goes through it is counted here too."""
+        view = copy.copy(self)
+        view._meter = _Meter(self._meter)  # noqa: SLF001 - one of ours
+        return view
 
-    def traffic(self) -> "Traffic":
-        """What this thread asked for so far; the difference of two is what was done between them."""
-        return Traffic(getattr(self._thread, "requests", 0), getattr(self._thread, "read_bytes", 0))
+    def traffic(self) -> Traffic:
+        """What went through it so far."""
+        return self._meter.traffic()
 
     def call(self, operation: str, *, key: str | None = None, repeat: bool = True, **parameters: Any) -> Any:
         """Make one request, named as boto3 names it; repeated when the server is overloaded or the line broke.
@@ -109,7 +165,7 @@ class Bucket:
             try:
                 return self._once(operation, given, where)
             except TierUnavailableError as error:
-                if not _worth_repeating(error) or self._closing.wait(wait_s * random.uniform(0.5, 1.5)):  # noqa: S311
+                if not _worth_repeating(error) or self._client.closing.wait(wait_s * random.uniform(0.5, 1.5)):  # noqa: S311
                     raise
         return self._once(operation, given, where)
 
@@ -199,7 +255,7 @@ class Bucket:
             request.body = body
 
         with store_errors(self.where):
-            events = self._connected().meta.events
+            events = self._client.get().meta.events
         events.register("before-send.s3", alter)
         try:
             yield
@@ -208,43 +264,16 @@ class Bucket:
 
     def close(self) -> None:
         """Close the connections."""
-        self._closing.set()
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._client.close()
 
     def _stream(self, response: Mapping[str, Any], where: str) -> "ObjectStream":
-        return ObjectStream(response["Body"], response["ContentLength"], where=where, count=self._count_read)
-
-    def _count_read(self, size_bytes: int) -> None:
-        self._thread.read_bytes = self.traffic().read_bytes + size_bytes
+        return ObjectStream(response["Body"], response["ContentLength"], where=where, meter=self._meter)
 
     def _once(self, operation: str, given: Mapping[str, Any], where: str) -> Any:
         with store_errors(where):
-            method: Callable[..., Any] = getattr(self._connected(), operation)
-            with self._lock:
-                self._counts[operation] += 1
-            self._thread.requests = self.traffic().requests + 1
+            method: Callable[..., Any] = getattr(self._client.get(), operation)
+            self._meter.count(operation=operation)
             return method(Bucket=self.name, **given)
-
-    def _connected(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._client = _make_client(self._connection)
-            return self._client
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Requests made, and bytes read from their answers."""
-
-    requests: int
-    read_bytes: int
-
-    def __sub__(self, earlier: "Traffic") -> "Traffic":
-        """What came between two moments."""
-        return Traffic(self.requests - earlier.requests, self.read_bytes - earlier.read_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,9 +287,9 @@ class SmallObject:
 class ObjectStream(io.RawIOBase):
     """The body of an answer: reading raises our errors, and an end that comes too early is one."""
 
-    def __init__(self, body: Any, size_bytes: int, *, where: str, count: Callable[[int], None]) -> None:
+    def __init__(self, body: Any, size_bytes: int, *, where: str, meter: _Meter) -> None:
         super().__init__()
-        self._body, self._left, self._where, self._count = body, size_bytes, where, count
+        self._body, self._left, self._where, self._meter = body, size_bytes, where, meter
 
     def readable(self) -> bool:
         """It is."""
@@ -271,7 +300,7 @@ class ObjectStream(io.RawIOBase):
         with store_errors(self._where):
             size: int = self._body.readinto(buffer)
         self._left -= size
-        self._count(size)
+        self._meter.count(read_bytes=size)
         if (size == 0 and len(buffer) and self._left > 0) or self._left < 0:
             raise TierUnavailableError(
                 "The answer of the object store has another length than was asked for",
@@ -309,7 +338,6 @@ def md5_of(data: bytes | bytearray | memoryview) -> bytes:
 
 def _make_client(connection: Connection) -> Any:
     """A boto3 client that does nothing by itself: one attempt, no checksums of its own choice, signed payloads."""
-    import boto3
     from botocore.config import Config
 
     config = Config(
@@ -323,16 +351,25 @@ def _make_client(connection: Connection) -> Any:
         max_pool_connections=connection.connections,
         s3={"addressing_style": "path" if connection.path_style else "auto", "payload_signing_enabled": True},
     )
-    session = boto3.session.Session(
-        aws_access_key_id=connection.access_key, aws_secret_access_key=connection.secret_key
-    )
-    return session.client(
-        "s3",
-        endpoint_url=connection.endpoint,
-        region_name=connection.region or session.region_name or "us-east-1",
-        verify=connection.ca_file,
-        config=config,
-    )
+    with _SESSION_LOCK:  # boto3 makes clients in one thread only
+        session = _session()
+        return session.client(
+            "s3",
+            endpoint_url=connection.endpoint,
+            region_name=connection.region or session.region_name or "us-east-1",
+            aws_access_key_id=connection.access_key,
+            aws_secret_access_key=connection.secret_key,
+            verify=connection.ca_file,
+            config=config,
+        )
+
+
+@functools.cache
+def _session() -> Any:
+    """One for the process: it has read what boto3 knows of S3, which takes a quarter of a second."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 def _stored(key: str, response: Mapping[str, Any]) -> StoredObject:

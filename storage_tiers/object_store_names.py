@@ -79,7 +79,8 @@ def in_order(refs: Iterable[VersionRef], after: VersionRef | None = None) -> Ite
 
     A server sorts keys, so that `v10` comes before `v2`, and `a!/v1` before `a/v1`. A version is held back as long as
     one may still come that belongs before it: one of its own object, or of an object whose path is the beginning of
-    its own. Memory: the versions of an object, and where paths begin alike, of the objects in one folder.
+    its own. No object lies within another (OCFL 1.1 section 4.2). Memory: the versions of an object, and where paths
+    begin alike, of the objects in one folder.
     """
     held: list[VersionRef] = []
     for ref in refs:

@@ -1,6 +1,8 @@
 """Moving a bad copy out of the way inside a bucket: copied by the server, looked at, and only then deleted."""
 
+import functools
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from repository.aip import json_bytes
 from repository.clock import rfc3339
@@ -83,14 +85,18 @@ def _copy_in_parts(bucket: Bucket, stored: StoredObject, source: Mapping[str, st
     parts = []
     for number, start in enumerate(range(0, stored.size_bytes, COPY_PART_BYTES), 1):
         end = min(start + COPY_PART_BYTES, stored.size_bytes) - 1
-        answer = bucket.call(
+        copy_part = functools.partial(
+            bucket.call,
             "upload_part_copy",
             key=target,
             UploadId=created["UploadId"],
             PartNumber=number,
-            CopySource=source,
             CopySourceRange=f"bytes={start}-{end}",
         )
+        try:
+            answer = copy_part(CopySource=source)
+        except NotFoundError:
+            answer = copy_part(CopySource={**source, "Key": quote(stored.key)})  # Ceph 16 decodes the name twice
         parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
     bucket.call(
         "complete_multipart_upload", key=target, UploadId=created["UploadId"], MultipartUpload={"Parts": parts}

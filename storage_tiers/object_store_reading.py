@@ -1,12 +1,19 @@
 """Reading versions from an object store: what lies beside a pack, one file of it, or every byte."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from repository.aip import parse_summary
-from repository.errors import IntegrityError, NotFoundError, OperationCancelledError, RepositoryError
+from repository.errors import (
+    DigestMismatchError,
+    IntegrityError,
+    NotFoundError,
+    OperationCancelledError,
+    RepositoryError,
+)
 from repository.model import VersionSummary
-from repository.ocfl.inventory import parse_inventory
+from repository.ocfl.inventory import Inventory, parse_inventory
 from repository.stop import StopToken
 from storage_tiers.fixity_outcome import Depth, FixityOutcome
 from storage_tiers.object_store_client import Bucket, ObjectRanges, SmallObject
@@ -39,16 +46,59 @@ class VersionReader:
 
     def open(self, ref: VersionRef, *, location: str | None = None) -> PackedVersion:
         """As `StorageTier.open_version`; two requests. One file of it takes two more."""
-        pins, keys = pinned_versions(location), self.names.of(ref)
-        summary, read = self._summary(ref, pins)
-        where = f"{self.bucket.where}/{keys.inventory}"
+        return self._opened(ref, pinned_versions(location))[0]
+
+    def verify(self, expected: ExpectedVersion, *, depth: Depth, stop: StopToken) -> FixityOutcome:
+        """As `StorageTier.verify_version`. FULL and SCRUB read the three objects whole, with the same digests."""
+        bucket = self.bucket.metered()
+        reader = replace(self, bucket=bucket)
         try:
-            data = self.bucket.read(keys.inventory, version_id=pins.get(keys.inventory)).data
+            if depth is Depth.PRESENCE:
+                outcome = reader._presence(expected)  # noqa: SLF001 - itself
+            else:
+                with reader.open(expected.ref, location=expected.location) as opened:
+                    outcome = read_in_full(opened, expected, stop=stop)
+        except OperationCancelledError:
+            raise
+        except RepositoryError as error:
+            outcome = FixityOutcome(findings=(finding(error, None),))
+        spent = bucket.traffic()
+        return replace(outcome, requests=spent.requests, read_bytes=spent.read_bytes)
+
+    def _presence(self, expected: ExpectedVersion) -> FixityOutcome:
+        """Read what lies beside the pack, and ask for the pack's size."""
+        pins, key = pinned_versions(expected.location), self.names.of(expected.ref).pack
+        opened, summary = self._opened(expected.ref, pins)
+        findings = identity_findings(opened, expected)
+        found_bytes = self.bucket.head(key, version_id=pins.get(key)).size_bytes
+        said = summary.stored.metadata.get(PACK_BYTES)
+        if not self.sealing.is_encrypted and said not in (None, str(found_bytes)):
+            wrong = DigestMismatchError(
+                "A pack has another size than was written",
+                where=f"{self.bucket.where}/{key}",
+                expected=f"{said} bytes",
+                observed=f"{found_bytes} bytes",
+            )
+            findings.append(finding(wrong, None))
+        return FixityOutcome(findings=tuple(findings))
+
+    def _opened(self, ref: VersionRef, pins: Mapping[str, str | None]) -> tuple[PackedVersion, SmallObject]:
+        """The version, and its summary as it is stored."""
+        summary, stored = self._summary(ref, pins)
+        inventory, data = self._inventory(ref, pins, summary)
+        return PackedVersion(summary, inventory, data, self._pack_reader(ref, pins, stored)), stored
+
+    def _inventory(
+        self, ref: VersionRef, pins: Mapping[str, str | None], summary: VersionSummary
+    ) -> tuple[Inventory, bytes]:
+        key = self.names.of(ref).inventory
+        where = f"{self.bucket.where}/{key}"
+        try:
+            stored = self.bucket.read(key, version_id=pins.get(key)).data
         except NotFoundError as error:
-            raise IntegrityError(
-                "The inventory beside a pack is missing", where=where, next_step=_NEXT_STEP
-            ) from error
-        data = self.sealing.opened(data, where=where)
+            what = "The inventory beside a pack is missing"
+            raise IntegrityError(what, where=where, next_step=_NEXT_STEP) from error
+        data = self.sealing.opened(stored, where=where)
         inventory = parse_inventory(data, where=where)
         digest = hashlib.new(inventory.digest_algorithm, data).hexdigest()
         if digest != summary.record.inventory_digest or inventory.head.number != ref.number:
@@ -58,41 +108,9 @@ class VersionReader:
                 why=f"expected {summary.record.inventory_digest}, found {digest}",
                 next_step=_NEXT_STEP,
             )
-        reader = self._pack_reader(ref, pins, read)
-        return PackedVersion(summary, inventory, data, reader)
+        return inventory, data
 
-    def verify(self, expected: ExpectedVersion, *, depth: Depth, stop: StopToken) -> FixityOutcome:
-        """As `StorageTier.verify_version`. FULL and SCRUB read the three objects whole, with the same digests."""
-        before = self.bucket.traffic()
-        try:
-            outcome = self._verified(expected, depth=depth, stop=stop)
-        except OperationCancelledError:
-            raise
-        except RepositoryError as error:
-            outcome = FixityOutcome(findings=(finding(error, None),))
-        spent = self.bucket.traffic() - before
-        return replace(outcome, requests=spent.requests, read_bytes=spent.read_bytes)
-
-    def _verified(self, expected: ExpectedVersion, *, depth: Depth, stop: StopToken) -> FixityOutcome:
-        ref = expected.ref
-        with self.open(ref, location=expected.location) as opened:
-            if depth is not Depth.PRESENCE:
-                return read_in_full(opened, expected, stop=stop)
-            pins, keys = pinned_versions(expected.location), self.names.of(ref)
-            pack = self.bucket.head(keys.pack, version_id=pins.get(keys.pack))
-            findings = identity_findings(opened, expected)
-            wanted = self.bucket.head(keys.summary, version_id=pins.get(keys.summary)).metadata.get(PACK_BYTES)
-            if not self.sealing.is_encrypted and wanted not in (None, str(pack.size_bytes)):
-                wrong = IntegrityError(
-                    "A pack has another size than was written",
-                    where=f"{self.bucket.where}/{keys.pack}",
-                    why=f"expected {wanted} bytes, found {pack.size_bytes}",
-                    next_step=_NEXT_STEP,
-                )
-                findings.append(finding(wrong, None))
-            return FixityOutcome(findings=tuple(findings))
-
-    def _summary(self, ref: VersionRef, pins: dict[str, str | None]) -> tuple[VersionSummary, SmallObject]:
+    def _summary(self, ref: VersionRef, pins: Mapping[str, str | None]) -> tuple[VersionSummary, SmallObject]:
         key = self.names.of(ref).summary
         where = f"{self.bucket.where}/{key}"
         try:
@@ -113,7 +131,7 @@ class VersionReader:
             )
         return summary, read
 
-    def _pack_reader(self, ref: VersionRef, pins: dict[str, str | None], summary: SmallObject) -> PackReader:
+    def _pack_reader(self, ref: VersionRef, pins: Mapping[str, str | None], summary: SmallObject) -> PackReader:
         key = self.names.of(ref).pack
         where = f"{self.bucket.where}/{key}"
         ranges = ObjectRanges(self.bucket, key, pins.get(key))

@@ -33,7 +33,8 @@ Unzipped into one folder, the packs of an object are an object of OCFL 1.1 (http
 To get everything:    aws s3 cp --recursive s3://BUCKET/{prefix} copy
                       or rclone copy REMOTE:BUCKET/{prefix} copy
 
-{unlock}To find an object:    grep -rl --include='*.summary.json' '规划图' copy     by its title, or what else was said of it
+{unlock}\
+To find an object:    grep -rl --include='*.summary.json' '规划图' copy     by its title, or what else was said of it
                       grep -rl --include='*.inventory.json' 'J019' copy     by its identifier, or by a file's name
 
 To get it back:       cd into its folder, then, with N the newest version,

@@ -311,20 +311,18 @@ def _parse_record(data: bytes, position: int, offset: int, *, where: str) -> Pac
 
 def _foreign(data: bytes, position: int, offset: int) -> str:
     """In which way a directory record is not one of a pack's, in words."""
-    fields = DIRECTORY_RECORD.unpack_from(data, position)
-    if fields[0] != b"PK\1\2":
-        return "has no record in the directory"
-    if fields[3] & 1:
-        return "is encrypted"
-    if fields[4]:
-        return "is compressed"
-    if fields[8] != fields[9]:
-        return "has two sizes"
-    if fields[12]:
-        return "has a comment"
-    if fields[16] not in (offset, FULL_32):
-        return f"lies at {fields[16]:,}, where {offset:,} is the end of the file before it"
-    return "has attributes that Jindang does not write"
+    signature, _, _, flags, method, _, _, _, stored_bytes, size_bytes, _, _, comment_bytes, _, _, _, found = (
+        DIRECTORY_RECORD.unpack_from(data, position)
+    )
+    signs = {
+        "has no record in the directory": signature != b"PK\1\2",
+        "is encrypted": flags & 1,
+        "is compressed": method,
+        "has two sizes": stored_bytes != size_bytes,
+        "has a comment": comment_bytes,
+        f"lies at {found:,}, where {offset:,} is the end of the file before it": found not in (offset, FULL_32),
+    }
+    return next((words for words, holds in signs.items() if holds), "has attributes that Jindang does not write")
 
 
 def _check_names(entries: list[PackEntry], *, where: str) -> None:

@@ -64,7 +64,7 @@ def _tell(invocation: Invocation, vault: "Vault", batch: "BatchOutcome") -> None
     if batch.archive is not None and batch.stats is not None:
         invocation.say(
             f"{batch.archive.name}: {len(batch.done):,} versions, {size_text(batch.stats.original_bytes)}; "
-            f"the base grew by {size_text(batch.stats.stored_bytes)}, {size_text(batch.read_back_bytes)} were read back"
+            f"the base grew by {size_text(batch.stats.stored_bytes)}, {size_text(batch.read_back_bytes)} read back"
         )
     for transfer, error in batch.failed:
         explained = str(error).replace("\n", "\n  ")

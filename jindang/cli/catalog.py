@@ -1,10 +1,18 @@
 """`jindang catalog check | rebuild | upgrade`."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from jindang.cli.invocation import Command, Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jindang.vault import Vault
+    from recovery.rebuild import RebuiltObject
+    from repository.stop import StopToken
 
 
 @click.group(name="catalog")
@@ -34,7 +42,7 @@ def check(invocation: Invocation) -> int:
 
 
 @command.command(cls=Command, name="rebuild")
-@click.option("--from", "tier_name", metavar="TIER", help="The tier to read  [default: the primary tier]")
+@click.option("--from", "tier_name", metavar="TIER", help="The tier to read, or `base`  [default: the primary tier]")
 def rebuild(invocation: Invocation, tier_name: str | None) -> int:
     """Make the catalogue from what lies on a tier, or add what it lacks.
 
@@ -44,32 +52,47 @@ def rebuild(invocation: Invocation, tier_name: str | None) -> int:
     named, and the others are recorded.
     """
     from jindang.vault import create_catalog
-    from recovery.rebuild import rebuild_catalog
-    from repository.ingest.recover import recover
-    from storage_tiers.disk import DiskTier
 
     settings = invocation.settings
-    tier_settings = settings.tier(tier_name) if tier_name else settings.primary
-    for missing in create_catalog(settings, needed=tier_settings, clock=invocation.clock):
+    name = tier_name or settings.primary.name
+    for missing in create_catalog(settings, needed=name, clock=invocation.clock):
         click.echo(f"warning: {missing}", err=True)
     recorded, bad = 0, []
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
-        tier = vault.bare_tier(tier_settings)
-        if isinstance(tier, DiskTier):
-            recover(vault.catalog, tier.root, tier=tier.name)
-        for found in rebuild_catalog(vault.catalog, tier, stop=stop):
+        for found in _rebuilt(vault, name, stop):
             if found.error is None:
                 recorded += 1
             else:
                 bad.append(found)
                 click.echo(f"not recorded: {found.object_path}\n  {found.error}", err=True)
-    invocation.say(
-        f"{recorded:,} objects of tier {tier_settings.name} are in the catalogue, {len(bad):,} could not be read"
-    )
+    invocation.say(f"{recorded:,} objects of tier {name} are in the catalogue, {len(bad):,} could not be read")
     problems = [{"object_path": f.object_path, **(f.error.as_json() if f.error else {})} for f in bad]
-    invocation.answer({"tier": tier_settings.name, "objects": recorded, "problems": problems})
+    invocation.answer({"tier": name, "objects": recorded, "problems": problems})
     return 1 if bad else 0
+
+
+def _rebuilt(vault: "Vault", name: str, stop: "StopToken") -> "Iterator[RebuiltObject]":
+    """Every object of a tier, or of the base, as it is recorded."""
+    from replication.placement import BASE
+
+    if name == BASE:
+        from jindang.vault import open_base
+        from recovery.rebuild_from_base import rebuild_from_base
+
+        yield from rebuild_from_base(vault.catalog, open_base(vault.settings), scratch=vault.settings.data, stop=stop)
+        return
+    from recovery.rebuild import rebuild_catalog
+    from repository.ingest.recover import recover
+    from storage_tiers.disk import DiskTier
+
+    tier = vault.bare_tier(vault.settings.tier(name))
+    try:
+        if isinstance(tier, DiskTier):
+            recover(vault.catalog, tier.root, tier=tier.name)
+        yield from rebuild_catalog(vault.catalog, tier, stop=stop)
+    finally:
+        tier.close()
 
 
 @command.command(cls=Command, name="upgrade")

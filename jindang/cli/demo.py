@@ -1,4 +1,4 @@
-"""`jindang demo`: a repository of its own, from the deposit to the proof, with the commands that an operator types."""
+"""`jindang demo`: a repository of its own, from deposit to offsite copies and proof, by an operator's commands."""
 
 import filecmp
 import shlex
@@ -24,16 +24,30 @@ EXPORTED = "J019-WS·2015·D30-003-005"
     help="Where to make the demo's repository; what an earlier demo made there is replaced",
 )
 def command(invocation: Invocation, folder: Path) -> int:
-    """Make a small repository, take in the examples, show it, export one object and prove it equal.
+    """Make a small repository, take in the examples, copy them offsite, lose the catalogue and get it back.
 
-    Everything happens in one folder, and nothing else is touched.
+    Everything happens in one folder, and nothing else is touched. The object store is a simulated one, which ends with
+    the demo.
     """
+    from jindang.demo.simulated_store import simulated_store
+
     show = _Show(invocation, folder)
     show.clear()
+    with simulated_store() as endpoint:
+        _show_all(show, folder, endpoint)
+    show.end()
+    invocation.answer({"demo": str(folder), "failures": show.failures})
+    return 1 if show.failures else 0
+
+
+def _show_all(show: "_Show", folder: Path, endpoint: str) -> None:
+    from jindang.demo.configuration import write_demo_configuration
+
     examples = sorted(path for path in (EXAMPLES / "examples").iterdir() if path.suffix != ".yaml")
     refused = sorted((EXAMPLES / "refused").iterdir())
-    show.tell("1. A new repository.")
-    show.run("init", folder, "--code", "120000", "--name", "金档示范馆 (demo archive)")
+    config = write_demo_configuration(folder, endpoint=endpoint)
+    show.tell(f"1. A new repository with copies at three sites and a backup base at a fourth ({config} says where).")
+    show.run("init", folder)
     show.tell(
         "2. Deposits: scanned pages, BagIt bags, a document, a sound file, odd names. One command takes them all."
     )
@@ -42,21 +56,29 @@ def command(invocation: Invocation, folder: Path) -> int:
     show.run("ingest", *examples)
     show.tell("4. A bag with one wrong byte is refused, and nothing of it is kept.")
     show.run("ingest", *refused, expected=1)
-    show.tell("5. What the repository holds.")
-    show.run("list")
+    show.tell("5. Offsite: every place gets what it is owed, and each copy is read back before it counts.")
+    show.run("replicate", "plan")
+    show.run("replicate", "run")
+    show.run("backup", "run")
     show.run("status")
+    show.tell("6. What the repository holds.")
+    show.run("list")
     show.run("show", EXPORTED)
-    show.tell("6. One object goes out again, and is compared with what was deposited.")
+    show.tell("7. One object goes out again, and is compared with what was deposited.")
     export = folder / "export" / EXPORTED
     export.parent.mkdir()
     show.run("export", EXPORTED, export)
     show.prove_equal(EXAMPLES / "examples" / EXPORTED, export / "data")
-    show.tell("7. The proof: catalogue and storage agree, and every byte is what the object's inventory says.")
+    show.tell("8. The catalogue is lost, and made again from the object store alone; no pack is opened for it.")
+    show.lose_catalogue()
+    show.run("catalog", "rebuild", "--from", "store")
+    show.run("catalog", "rebuild", "--from", "base")
+    show.run("catalog", "rebuild", "--from", "second")
+    show.run("catalog", "rebuild")
+    show.tell("9. The proof: catalogue and storage agree, and every byte is what the object's inventory says.")
     show.run("catalog", "check")
     show.run("ocfl", "validate", folder / "primary")
-    show.end()
-    invocation.answer({"demo": str(folder), "failures": show.failures})
-    return 1 if show.failures else 0
+    show.run("ocfl", "validate", folder / "second")
 
 
 class _Show:
@@ -102,6 +124,12 @@ class _Show:
             self.failures += 1
             click.echo(f"This should have ended with exit code {expected}, and ended with {code}", err=True)
 
+    def lose_catalogue(self) -> None:
+        """Throw the database away."""
+        self._invocation.say(click.style(f"$ rm {self._folder}/data/catalogue.sqlite*", fg="cyan"))
+        for file in (self._folder / "data").glob("catalogue.sqlite*"):
+            file.unlink()
+
     def prove_equal(self, deposited: Path, exported: Path) -> None:
         """Compare two folders, byte for byte."""
         names = sorted(entry.name for entry in deposited.iterdir())
@@ -124,7 +152,8 @@ class _Show:
         ):
             self._invocation.say(f"  .venv/bin/{line}")
         self._invocation.say(
-            f"The demo's repository stays in {self._folder}; try: .venv/bin/jindang --config {config} list"
+            f"The demo's repository stays in {self._folder}; try: .venv/bin/jindang --config {config} list\n"
+            "Its object store was simulated and has ended, so `status` will say that this tier is not available."
         )
 
 

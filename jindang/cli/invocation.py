@@ -84,6 +84,11 @@ class Invocation:
         except ValidationError:
             raise InvalidInputError("This is no number of bytes", where=text, next_step="write as `20 GiB`") from None
 
+    def warn_of_unmade(self, vault: "Vault") -> None:
+        """Say which tiers are not made yet: they are owed nothing so far, and that would mislead."""
+        for name in vault.unmade:
+            click.echo(f"warning: {name} is in the configuration and not made yet; run `jindang init` again", err=True)
+
     def say(self, text: str = "") -> None:
         """A line for people; nothing with --json or -q."""
         if not self.as_json and not self.quiet:

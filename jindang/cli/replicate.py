@@ -29,6 +29,7 @@ def plan(invocation: Invocation) -> int:
     The exit code is 1 when a copy waits for a person.
     """
     with invocation.open_vault() as vault:
+        invocation.warn_of_unmade(vault)
         vault.place_all()
         owed = vault.catalog.transfers.totals()
         rates = {tier.name: vault.catalog.transfers.rate_bps(tier.name) for tier in vault.settings.tiers}
@@ -86,6 +87,7 @@ def run(
         invocation.begin_long_work()
         targets = [vault.settings.tier(tier_name).name] if tier_name else [t.name for t in vault.settings.tiers]
         object_id = vault.find(identifier).id if identifier else None
+        invocation.warn_of_unmade(vault)
         vault.place_all()
         tally = _Tally(invocation, vault)
         with vault.tier_pool() as tiers:

@@ -50,6 +50,7 @@ def command(invocation: Invocation) -> int:
         tiers = tier_statuses(vault)
         intents = vault.catalog.intents()
         now = vault.clock.now()
+        invocation.warn_of_unmade(vault)
     institution = invocation.settings.institution
     invocation.say(f"{institution.name} ({institution.code})")
     invocation.say(

@@ -149,7 +149,9 @@ class Catalog:
 
     # what happened
 
-    def record_objects(self, records: Sequence[ObjectRecord], events: Sequence[Event], *, tier: str) -> None:
+    def record_objects(
+        self, records: Sequence[ObjectRecord], events: Sequence[Event], *, tier: str, location: str | None = None
+    ) -> None:
         """Record objects or new versions of objects that are durable on a tier; one transaction for all.
 
         Versions that the catalogue has already are left as they are, and so are their ingestion events. A copy is
@@ -159,6 +161,7 @@ class Catalog:
             records: each with the versions to add; the last one becomes the head.
             events: about these objects.
             tier: the registered tier that holds them; the new copies are `stored` there.
+            location: where exactly all of them are, where the tier needs to be told; the archive on the backup base.
 
         Raises:
             IntegrityError: the tier has another version under a number that the catalogue knows; nothing is recorded.
@@ -166,7 +169,7 @@ class Catalog:
         with writing(self._engine) as connection:
             counters: Counters = {}
             known = write_objects(connection, records, counters=counters)
-            write_copies(connection, records, known, tier=tier, counters=counters)
+            write_copies(connection, records, known, tier=tier, location=location, counters=counters)
             place(connection, [its.key for its in known.values()], self._wanted, counters=counters)
             write_events(connection, [event for event in events if not is_known(event, known)])
             count(connection, counters)

@@ -83,6 +83,7 @@ def write_copies(
     known: dict[str, KnownObject],
     *,
     tier: str,
+    location: str | None,
     counters: Counters,
 ) -> None:
     """Insert a `stored` copy on the tier for every version that has no copy there.
@@ -119,6 +120,7 @@ def write_copies(
                         "tier_id": key,
                         "state": CopyState.STORED,
                         "stored_at": version.created,
+                        "location": location,
                     }
                 )
                 add(counters, copies_scope(tier, CopyState.STORED), copies=1, stored_bytes=version.stored_bytes)

@@ -161,7 +161,7 @@ def test_tiers_with_similar_names_are_counted_apart(two: CommandLine) -> None:
     with closing(sqlite3.connect(two.data / "catalogue.sqlite")) as connection, connection:
         connection.execute("INSERT INTO tiers (name, uuid, kind) VALUES ('primary-b', 'u', 'disk')")
         connection.execute(
-            "INSERT INTO copies SELECT object_id, version, t.id, state, stored_at, NULL "
+            "INSERT INTO copies SELECT object_id, version, t.id, state, stored_at, NULL, NULL "
             "FROM copies, tiers t WHERE t.name = 'primary-b'"
         )
         connection.execute(

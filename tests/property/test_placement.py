@@ -177,6 +177,7 @@ def changed(draw: st.DrawFn) -> tuple[Placement, Placement]:
             st.just(replace(before, policies=given_policies[:-1])),
             st.just(replace(before, tiers=(primary, *others[:-1]))),
             facts("primary").map(lambda t: replace(before, tiers=(t, *others))),
+            st.just(replace(before, tiers=(replace(primary, read_only=not primary.read_only), *others))),
             ANY_POLICY.map(lambda p: replace(before, policies=(p, *given_policies[1:]))),
             ANY_POLICY.map(lambda p: replace(before, policies=(*given_policies, p))),
         )

@@ -222,7 +222,7 @@ def test_lines_of_the_log() -> None:
         level="ERROR", message="no", name="borg", msgid="LockTimeout"
     )
     assert parse_log_line(b"Host key verification failed.\r\n") == LogLine(
-        level="WARNING", message="Host key verification failed.\r"
+        level="WARNING", message="Host key verification failed."
     )
     assert parse_log_line(b'{"type": "progress_percent", "current": 3}\n') is None
     assert parse_log_line(b"[1, 2]\n") is None

@@ -94,6 +94,7 @@ def test_what_is_impossible_or_unlawful_is_refused(tmp_path: Path, policy: str, 
         ("{}", "{security_class: [内部]}"),
         ("{security_class: [内部, 公开]}", "{security_class: [内部], fonds: [J019]}"),
         ("{opening_status: [未审核, 开放, 控制, 延期开放]}", "{}"),
+        ("{security_class: [公开, 内部, 秘密, 机密, 绝密]}", "{}"),
         ("{fields: {a: [x, y]}}", "{fields: {a: [x], b: [z]}}"),
     ],
 )

@@ -1,5 +1,6 @@
 """Tiers and the backup base in the configuration: every kind takes its own settings, and all keep apart."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,15 @@ def test_two_tiers_in_one_bucket_are_apart(tmp_path: Path, first: str, second: s
 )
 def test_a_wrong_object_store_is_refused(tmp_path: Path, more: str, said: str) -> None:
     assert said in store_problem(tmp_path, more)
+
+
+@pytest.mark.parametrize("setting", ["identity", "secret_key"])
+def test_a_secret_that_stands_in_the_file_is_not_repeated(tmp_path: Path, setting: str) -> None:
+    text = f"tiers: [{PRIMARY}, {store('recipients: [' + RECIPIENT + '], identity: {env: C}')}]\n"
+    (line,) = problems(tmp_path, re.sub(rf"{setting}: {{.*?}}", f"{setting}: my-own-secret", text))
+    assert line == (
+        f"line 2, tiers[1].{setting}: what stands here is not allowed; give settings of its own, each as `key: value`"
+    )
 
 
 @pytest.mark.parametrize("confirm", ["", ", confirm: 'yes'", ", confirm: nobody can delete for 365 days"])

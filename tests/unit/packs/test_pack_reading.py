@@ -2,9 +2,9 @@
 
 import io
 import struct
+import tracemalloc
 import warnings
 import zipfile
-import tracemalloc
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -240,7 +240,7 @@ def patched(offset_in_record: int, form: str, value: int, *, record: bytes = b"P
         (patched(32, "<H", 5), "comment"),
         (patched(42, "<I", 7), "lies at 7"),
         (patched(24, "<I", 0xFFFFFFF0), "two sizes"),
-        (patched(20, "<Q", 0x7FFFFFFF_7FFFFFFF), "reach into the directory"),
+        (patched(20, "<Q", 0x00300000_00300000), "reach into the directory"),
         (patched(4, "<H", 20), "attributes"),
         (patched(24, "<I", 0xFFFFFFFF), "two sizes"),
         (patched(28, "<H", 0xFFFF), "reach into the directory|not UTF-8|fewer"),

@@ -1,0 +1,37 @@
+"""An object store that lives as long as the demo: moto, a simulator, in this process and on this machine only."""
+
+import contextlib
+import logging
+import urllib.request
+from collections.abc import Iterator
+
+from repository.errors import NotFoundError
+
+BUCKET = "jindang-demo"
+
+
+@contextlib.contextmanager
+def simulated_store() -> Iterator[str]:
+    """Run it, with an empty bucket; gives its address.
+
+    Raises:
+        NotFoundError: moto is not installed.
+    """
+    try:
+        from moto.server import ThreadedMotoServer
+    except ImportError as error:
+        raise NotFoundError(
+            "The demo's object store is not installed",
+            why=str(error),
+            next_step="install the extra `jindang[demo]`, as `make run` does",
+        ) from error
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        endpoint = f"http://{host}:{port}"
+        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")):  # noqa: S310
+            yield endpoint
+    finally:
+        server.stop()
