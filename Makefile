@@ -45,8 +45,8 @@ bench:
 # setuptools, packaging and others that occur in more than one file get the same version in each.
 lock:
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv (or UV=path of uv)"; exit 1; }
-	$(COMPILE) --upgrade --extra postgresql pyproject.toml -o requirements/run.txt
-	$(COMPILE) --upgrade --extra postgresql --extra dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
+	$(COMPILE) --upgrade --extra postgresql --extra demo pyproject.toml -o requirements/run.txt
+	$(COMPILE) --upgrade --extra postgresql --extra demo --extra dev -c requirements/run.txt pyproject.toml -o requirements/test.txt
 	$(COMPILE) --upgrade -c requirements/test.txt requirements/build.in -o requirements/build.txt
 	$(COMPILE) --upgrade requirements/peers.in -o requirements/peers.txt
 

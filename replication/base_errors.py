@@ -173,7 +173,7 @@ def _meaning(outcome: Outcome) -> _Meaning:
 def _reason(outcome: Outcome) -> str:
     """What ssh and borg said last, without traceback, on one line."""
     said = [line.message for line in outcome.log if line.is_trouble and not line.message.startswith("Traceback")]
-    said = said[-3:]
+    said = list(dict.fromkeys(said))[-3:]
     if outcome.exit_code == 2:  # noqa: PLR2004 - the traceback's last line is all there is
         said += [_last_line(line.message) for line in outcome.log if line.message.startswith("Traceback")][-1:]
     text = "; ".join(" ".join(message.split()) for message in said)

@@ -137,16 +137,18 @@ def object_folder(root: StorageRoot, object_path: str) -> Path:
 def versions_in_force(object_root: Path) -> list[VersionNumber]:
     """The versions of an object that are there for readers, in order.
 
-    A version folder beyond the head in force is being put into place, and is not there yet. Where no inventory says
-    what the head is, all folders count: what is damaged must be seen.
+    The object's sidecar, which is replaced last, decides: a version folder beyond the one that it belongs to is being
+    put into place, and is not there yet. Where nothing says what the head is, all folders count: what is damaged must
+    be seen.
 
     Raises:
         NotFoundError: there is no object.
         OSError, TierError: it could not be read.
     """
     numbers, sidecars = _listed(object_root)
-    if not numbers or any(_is_head(object_root, numbers[-1], name) for name in sidecars):
-        return numbers
+    for there in (numbers, numbers[:-1]):
+        if there and any(_is_head(object_root, there[-1], name) for name in sidecars):
+            return there
     try:
         head = read_inventory(object_root).inventory.head
     except InventoryError:

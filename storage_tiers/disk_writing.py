@@ -289,10 +289,11 @@ def _place_version(
 def _finish(root: StorageRoot, incoming: _Incoming, scratch: Path, sync: FileSystemSync) -> PutStatus:
     """Make a version that lies in its place the one in force, and durable: whoever put it there may be dead."""
     completed = False
-    stored = read_inventory(incoming.object_root)
-    if not stored.in_order or stored.inventory.head < incoming.number:
-        with recovery_turn(root.path), contextlib.suppress(IntegrityError):  # damage is for `verify_version` to tell
-            completed = root.complete_version(incoming.object_path, scratch, sync)
+    with recovery_turn(root.path):  # also where nothing is to do: it removes the lock of whoever died holding it
+        stored = read_inventory(incoming.object_root)
+        if not stored.in_order or stored.inventory.head < incoming.number:
+            with contextlib.suppress(IntegrityError):  # damage is for `verify_version` to tell
+                completed = root.complete_version(incoming.object_path, scratch, sync)
     sync.sync()
     return PutStatus.STORED if completed else PutStatus.ALREADY_PRESENT
 

@@ -53,6 +53,7 @@ class StepWatcher:
 
     def install(self, catalog: Catalog) -> None:
         """Watch this process from now on, and what it does with this catalogue."""
+        self.install_files()
         dialect = catalog._engine.dialect
         commit = dialect.do_commit
 
@@ -62,6 +63,9 @@ class StepWatcher:
             self.step("committed", "catalogue")
 
         dialect.do_commit = watched_commit  # type: ignore[method-assign]
+
+    def install_files(self) -> None:
+        """Watch what this process does with files from now on."""
         durable._LIBC = _WatchedLibrary(durable._LIBC, self)  # type: ignore[assignment]
         os.write = self._watched_write  # type: ignore[assignment]
         sys.addaudithook(self._hear)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -527,3 +528,72 @@ def test_a_lost_key_is_brought_back_from_the_export(made: Made, tmp_path: Path) 
     refused(ConfigError, lambda: elsewhere.archives(stop=stop()), "lost its key", "borg key import")
     elsewhere.import_key(files[0], stop=stop())
     assert elsewhere.archives(stop=stop()) == [made.archive]
+
+
+# --- docs/how-to/set-up-the-backup-base.md --------------------------------------------------------------------------
+
+
+def page_blocks(language: str) -> list[str]:
+    page = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "set-up-the-backup-base.md"
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"))
+
+
+def test_the_page_on_the_backup_base_works_word_for_word_but_for_names_of_machines_and_folders(
+    original: Made, ssh_base: SshBase, tmp_path: Path
+) -> None:
+    """A23"""
+    keys, port = tmp_path / "keys", ssh_base.server.port
+    names = {
+        "ssh://jindang-base@base.example.org/srv/jindang/base": ssh_base.url,
+        "/srv/jindang/base": str(ssh_base.repository),
+        "/etc/jindang/base": str(keys),
+        "ssh-keyscan ": f"ssh-keyscan -p {port} ",
+        "base.example.org": "127.0.0.1",
+        " borg serve": f" {borg_program()} serve",
+    }
+
+    def local(text: str) -> str:
+        for ours, theirs in names.items():
+            text = text.replace(ours, theirs)
+        return text
+
+    def run(script: str) -> str:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {"PATH": path, "HOME": str(tmp_path), "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout.decode()}{done.stderr.decode()}"
+        return done.stdout.decode()
+
+    two_keys, known_hosts, passphrase, export, bring_back, by_hand = (local(text) for text in page_blocks("sh"))
+    run(two_keys + known_hosts)
+    run(passphrase)
+    (lines,) = page_blocks("authorized_keys")
+    for name in ("append-key", "maintenance-key"):
+        lines = lines.replace(f"{name.upper()}.PUB", (keys / f"{name}.pub").read_text().strip())
+    (ssh_base.server.folder / "authorized_keys").write_text(local(lines))
+
+    base = over_ssh(
+        ssh_base,
+        tmp_path,
+        passphrase=(keys / "passphrase").read_text().strip(),
+        ssh_key=keys / "append-key",
+        known_hosts=keys / "known_hosts",
+    )
+    base.create(stop=stop())
+    back_up(base, "records-20261122T010000Z", original.root, PAGES[:1])
+    back_up(base, "records-20261123T010000Z", original.root, PAGES[1:2])
+    access = "\n".join(line for line in export.splitlines() if line.startswith("export ")) + "\n"
+    run(export)
+    run(access + bring_back + by_hand)
+    for path in PAGES[:2]:
+        assert (tmp_path / "storage-root" / path).read_bytes() == (original.root / path).read_bytes()
+
+    last_good = (ssh_base.repository / "transactions").read_text().splitlines()[-1].split()[1].rstrip(",")
+    run(f"{access}borg delete {ssh_base.url} records-20261122T010000Z records-20261123T010000Z")
+    (keeper,), (after,) = page_blocks("keeper"), page_blocks("after-keeper")
+    run(local(keeper).replace("last_good=5", f"last_good={last_good}"))
+    said = run(access + local(after))
+    assert "records-20261122T010000Z" in said
+    assert "records-20261123T010000Z" in said

@@ -1,4 +1,4 @@
-"""What is particular to a tier on a disk: kinds of damage, interrupted puts, links, quarantine, a disk that is gone."""
+"""What is particular to a tier on a disk: kinds of damage, cut-off puts, links, quarantine, a disk that is gone."""
 
 import errno
 import json
@@ -219,7 +219,7 @@ def test_a_root_that_is_being_replaced_is_looked_at_again(tier: DiskTier, versio
 DAMAGES: dict[str, tuple[Callable[[Path], object], list[tuple[str, str]]]] = {
     "a byte of a file": (lambda root: damage(root / "v1/content/data/a.txt"), [("mismatch", "v1/content/data/a.txt")]),
     "a file too long": (
-        lambda root: (root / "v1/content/data/b.txt").open("ab").write(b"!"),
+        lambda root: (root / "v1/content/data/b.txt").write_bytes(b"second!"),
         [("mismatch", "v1/content/data/b.txt")],
     ),
     "a file gone": (lambda root: (root / "v1/content/data/b.txt").unlink(), [("missing", "v1/content/data/b.txt")]),

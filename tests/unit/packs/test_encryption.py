@@ -209,6 +209,7 @@ def test_recipients_that_cannot_be_used_are_refused(lines: list[str]) -> None:
         f"{KEY}\nAGE-SECRET-KEY-1NONSENSE\n",
         "-----BEGIN OPENSSH PRIVATE KEY-----\nnonsense\n-----END OPENSSH PRIVATE KEY-----\n",
     ],
+    ids=["empty", "comment", "nonsense", "second is nonsense", "ssh nonsense"],
 )
 def test_identities_that_cannot_be_used_are_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(ConfigError, match=r"key\.txt") as caught:
