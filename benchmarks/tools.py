@@ -115,7 +115,9 @@ def _quietly(argv: list[str], environment: dict[str, str] | None = None) -> None
         raise SystemExit(f"{' '.join(argv[:6])} failed:\n{done.stdout}{done.stderr}")
 
 
-def _first_line(*argv: str | Path) -> Callable[[], str]:
+def first_line(*argv: str | Path) -> Callable[[], str]:
+    """Asks a program for its version when it is needed: the last line of what it says."""
+
     def read() -> str:
         done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, check=False)
         return (done.stdout or done.stderr).strip().splitlines()[-1] if (done.stdout or done.stderr) else "?"
@@ -123,9 +125,10 @@ def _first_line(*argv: str | Path) -> Callable[[], str]:
     return read
 
 
-def _installed(python: Path, distribution: str) -> Callable[[], str]:
+def installed(python: Path, distribution: str) -> Callable[[], str]:
+    """Asks an environment for the version of a distribution when it is needed."""
     program = f"from importlib.metadata import version; print(version({distribution!r}))"
-    return _first_line(python, "-c", program)
+    return first_line(python, "-c", program)
 
 
 def _coreutils() -> str:
@@ -142,35 +145,36 @@ def _commit() -> str:
     return done.stdout.strip() or "?"
 
 
-def _jindang() -> str:
-    return f"{_installed(OURS_BIN / 'python', 'jindang')()} ({_commit()})"
+def jindang_version() -> str:
+    """Ours, with the commit."""
+    return f"{installed(OURS_BIN / 'python', 'jindang')()} ({_commit()})"
 
 
 TOOLS = [
     Tool(
         name="jindang ingest",
-        version=_jindang,
+        version=jindang_version,
         prepare=prepare_jindang,
         durable=True,
         says="reads, hashes and copies into an OCFL storage root, syncs, and records each volume in the catalogue",
     ),
     Tool(
         name="bagit.py",
-        version=_installed(PEERS_BIN / "python", "bagit"),
+        version=installed(PEERS_BIN / "python", "bagit"),
         prepare=prepare_bagit,
         durable=False,
         says="hashes in place (it copies nothing and syncs nothing): `--sha512 --processes 2`",
     ),
     Tool(
         name="ocfl-py",
-        version=_installed(PEERS_BIN / "python", "ocfl-py"),
+        version=installed(PEERS_BIN / "python", "ocfl-py"),
         prepare=prepare_ocfl_py,
         durable=False,
         says="an OCFL object for each volume, by its library, in two processes; syncs nothing",
     ),
     Tool(
         name="borg create",
-        version=_installed(OURS_BIN / "python", "borgbackup"),
+        version=installed(OURS_BIN / "python", "borgbackup"),
         prepare=prepare_borg,
         durable=True,
         says="into a new repository, `--encryption none`, `--compression none`",

@@ -21,6 +21,7 @@ from repository.ocfl.storage_root import StorageRoot
 from repository.stop import StopToken
 from storage_tiers.disk import DiskTier
 from storage_tiers.port import StorageTier, VersionRef
+from storage_tiers.trial import TRIAL_FOLDER
 
 BATCH = 200
 _ALGORITHMS = ("sha512", "sha256")
@@ -48,7 +49,9 @@ def rebuild_catalog(catalog: Catalog, tier: StorageTier, *, stop: StopToken) -> 
     """
     with _Reader(tier) as reader, ThreadPoolExecutor(tier.capabilities.parallel_reads) as threads:
         objects = groupby(tier.list_versions(), key=attrgetter("object_path"))
-        listed = ((path, [ref.number for ref in refs]) for path, refs in objects)
+        listed = (
+            (path, [ref.number for ref in refs]) for path, refs in objects if not path.startswith(TRIAL_FOLDER)
+        )
         while batch := list(islice(listed, BATCH)):
             stop.check()
             found = list(threads.map(lambda item: reader.read(*item), batch))

@@ -30,7 +30,7 @@ from replication.base_archives import (
 from replication.base_check import CheckDepth, CheckReport, check_arguments, report_of
 from replication.base_errors import ARCHIVE_EXISTS, NO_ARCHIVE, error_of
 from replication.base_options import BaseOptions
-from replication.base_paths import list_paths, stage_extras
+from replication.base_paths import EXTRA_FOLDER, list_paths, stage_extras
 from replication.base_reading import ArchiveReader, ExpectedFile, Extraction, OnLine, ReadBack, extract_object
 from replication.borg import Outcome, run_borg
 from repository.durable import free_bytes, remove_tree
@@ -187,6 +187,14 @@ class BackupBase:
         """Have every byte of an archive read on the base, and compare; see `ArchiveReader.read_back`."""
         return self._reader(archive, stop).read_back(expected)
 
+    def read_extra(self, archive: str, name: str, into: Path, *, stop: StopToken) -> None:
+        """Write one of the files below `jindang/` of an archive to a new file.
+
+        Raises:
+            NotFoundError: the archive has no such file.
+        """
+        self._reader(archive, stop).read_file(f"{EXTRA_FOLDER}/{name}", into)
+
     def extract_object(self, archives: Iterable[str], object_path: str, into: Path, *, stop: StopToken) -> Extraction:
         """Bring an object back to `into/object_path` from the archives that hold its versions, oldest first.
 
@@ -219,12 +227,12 @@ class BackupBase:
         Raises:
             BaseTamperedError: something that we made is not there.
         """
-        recorded = list(known)
+        recorded, key = list(known), self._maintenance_key()
         self._refuse_losses(recorded, stop)
         doomed = archives_to_prune(recorded, keep)
         if doomed:
             names = [each.name for each in doomed]
-            self._done(["delete"], self.options.repository, *names, ssh_key=self._maintenance_key(), stop=stop)
+            self._done(["delete"], self.options.repository, *names, ssh_key=key, stop=stop)
         return doomed
 
     def compact(self, known: Iterable[Archive], *, stop: StopToken) -> str:
@@ -236,8 +244,8 @@ class BackupBase:
             BaseTamperedError: something that we made is not there; nothing was freed.
             BackupError: borg did nothing, because this key may only append.
         """
-        self._refuse_losses(known, stop)
         key = self._maintenance_key()
+        self._refuse_losses(known, stop)
         with self._appending_lifted():
             outcome = self._done(["compact"], "--info", self.options.repository, ssh_key=key, stop=stop)
         freed = [line.message for line in outcome.log if line.message.startswith("compaction freed")]

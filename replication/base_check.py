@@ -13,7 +13,7 @@ _MADE_BY: Final = ("borg.archive", "borg.repository", "borg.archiver")
 
 
 class CheckDepth(StrEnum):
-    """How much is looked at; what each took on 1.4 GB is in docs/reference/benchmarks.md."""
+    """How much is looked at."""
 
     REPOSITORY = "repository"
     """The checksum of every entry of every segment, and the index; no key is needed."""

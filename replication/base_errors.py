@@ -38,7 +38,7 @@ class _Meaning:
 _NO_BASE = _Meaning(
     ConfigError,
     "There is no backup base at this place",
-    "check the address in the configuration and that its disk is mounted; `jindang backup init` makes a new base",
+    "check the address in the configuration and that its disk is mounted; `jindang init` makes a new base",
 )
 _NO_REPOSITORY = _Meaning(
     ConfigError,

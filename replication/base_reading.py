@@ -7,6 +7,7 @@ stopped at is then noted as bad, and it is called again for what comes after it.
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -39,6 +40,8 @@ class Member(NamedTuple):
     digest: str
     is_healthy: bool
     """False when `borg check --repair` has put zeros in the place of what was lost."""
+    link_to: str
+    """Path of the file before it that this one was a hard link to, which then has its bytes; else empty."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +97,7 @@ class BorgCall(Protocol):
         ...
 
 
-OnLine = Callable[[bytes], None]
+OnLine = Callable[[bytes], object]
 
 
 class ArchiveReader:
@@ -115,7 +118,8 @@ class ArchiveReader:
         """Have every byte of the archive read, and compare.
 
         Memory: as much as the order of `expected` differs from the order of the archive, which is that in which its
-        paths were given. Files whose digest is by another algorithm than the first one's cost another pass.
+        paths were given. Files whose digest is by another algorithm than the first one's, and hard links, cost a
+        second call.
 
         Raises:
             NotFoundError: there is no such archive.
@@ -126,16 +130,28 @@ class ArchiveReader:
         files = iter(expected)
         first = next(files, None)
         algorithm = "sha512" if first is None else first.algorithm
-        comparison = _Comparison(files if first is None else _chained(first, files), algorithm)
-        comparison.result.unreadable = self._hash(algorithm, comparison.take)
+        comparison = _Comparison(files if first is None else chain([first], files), algorithm)
+        process = self._hashing(algorithm, comparison.take)
+        comparison.result.unreadable = go_on_after_damage(process, lambda: [each.path for each in self.members()])
         comparison.finish()
-        for other, waiting in comparison.other_algorithms.items():
-            part = _Comparison(iter(waiting), other, only={file.path for file in waiting})
-            self._hash(other, part.take)  # what is damaged was found in the first pass
-            comparison.result.mismatched += part.result.mismatched
+        for other, waiting in comparison.to_hash_again.items():
+            self._hash_again(other, waiting, comparison.result)
         return comparison.result
 
-    def _hash(self, algorithm: str, take: Callable[[Member], None]) -> list[str]:
+    def _hash_again(self, algorithm: str, waiting: Sequence[tuple[ExpectedFile, str]], result: ReadBack) -> None:
+        """Read single files: those with another algorithm, and what hard links lead to."""
+        found: dict[str, Member] = {}
+        sources = list(dict.fromkeys(source for _, source in waiting))
+        _in_parts(self._hashing(algorithm, lambda member: found.update({member.path: member})), sources)
+        damaged = set(result.unreadable)
+        for file, source in waiting:
+            member = found.get(source)
+            if member is None:
+                result.unreadable += [] if file.path in damaged else [file.path]
+            elif not _is_as_expected(file, member):
+                result.mismatched.append(file.path)
+
+    def _hashing(self, algorithm: str, take: Callable[[Member], None]) -> "Process":
         def process(paths: Sequence[str]) -> tuple[int, RepositoryError | None]:
             done = 0
 
@@ -147,7 +163,7 @@ class ArchiveReader:
             damage = self._damage_in(self._list(f"{{size}}{{{algorithm}}}", on_line, paths))
             return done, damage
 
-        return go_on_after_damage(process, lambda: [member.path for member in self.members()])
+        return process
 
     def members(self, object_path: str | None = None) -> list[Member]:
         """All files, or those of one object, in their order, without digests; no content is read."""
@@ -196,6 +212,20 @@ class ArchiveReader:
             *(self._lost(path, "its bytes on the base are damaged") for path in damaged),
             *(self._lost(path, "a repair of the base has put zeros in its place") for path in sorted(zeroed)),
         ]
+
+    def read_file(self, path: str, into: Path) -> None:
+        """Write the content of one file to a new file.
+
+        Raises:
+            NotFoundError: the archive has no such file.
+            IntegrityError: its bytes on the base are damaged; what was written is to be thrown away.
+        """
+        with into.open("xb") as file:
+            outcome = self._borg(["extract"], "--stdout", self._location, f"pp:{path}", on_line=file.write)
+        if outcome.exit_code == NOTHING_MATCHED:
+            raise NotFoundError("The archive has no such file", where=f"{self._location}: {path}")
+        if not outcome.is_ok:
+            raise error_of(outcome, f"{self._location}: {path}")
 
     def _lost(self, path: str, why: str) -> LostFile:
         return LostFile(archive=self._archive, path=path, why=why)
@@ -272,27 +302,24 @@ def _in_parts(process: Process, names: Sequence[str], *, met: int = 0) -> list[s
 class _Comparison:
     """Compares members with what is expected, as both come; what comes early waits."""
 
-    def __init__(self, expected: Iterator[ExpectedFile], algorithm: str, *, only: set[str] | None = None) -> None:
+    def __init__(self, expected: Iterator[ExpectedFile], algorithm: str) -> None:
         self._expected = expected
         self._algorithm = algorithm
-        self._only = only
         self._waiting: dict[str, ExpectedFile] = {}
-        self.other_algorithms: dict[str, list[ExpectedFile]] = {}
         self.result = ReadBack()
+        self.to_hash_again: dict[str, list[tuple[ExpectedFile, str]]] = {}
+        """Algorithm -> files whose bytes it has not been said of, each with the path that has them."""
 
     def take(self, member: Member) -> None:
-        if self._only is not None and member.path not in self._only:
-            return
         self.result.read_files += 1
         self.result.read_bytes += member.size_bytes
         wanted = self._waiting.pop(member.path, None) or self._next_named(member.path)
         if wanted is None:
             self.result.extra.append(member.path)
-        elif wanted.size_bytes != member.size_bytes or not member.is_healthy:
-            self.result.mismatched.append(member.path)
-        elif wanted.algorithm != self._algorithm:
-            self.other_algorithms.setdefault(wanted.algorithm, []).append(wanted)
-        elif wanted.digest != member.digest:
+        elif member.link_to or wanted.algorithm != self._algorithm:
+            source = member.link_to or member.path
+            self.to_hash_again.setdefault(wanted.algorithm, []).append((wanted, source))
+        elif not _is_as_expected(wanted, member):
             self.result.mismatched.append(member.path)
 
     def finish(self) -> None:
@@ -309,12 +336,16 @@ class _Comparison:
         return None
 
 
-def _chained(first: ExpectedFile, rest: Iterator[ExpectedFile]) -> Iterator[ExpectedFile]:
-    yield first
-    yield from rest
+def _is_as_expected(file: ExpectedFile, member: Member) -> bool:
+    return member.is_healthy and (file.size_bytes, file.digest) == (member.size_bytes, member.digest)
 
 
 def _parse_member(line: bytes, algorithm: str | None) -> Member:
     item = json.loads(line)
-    digest = "" if algorithm is None else item[algorithm]
-    return Member(path=item["path"], size_bytes=int(item["size"]), digest=digest, is_healthy=item["healthy"])
+    return Member(
+        path=item["path"],
+        size_bytes=int(item["size"]),
+        digest="" if algorithm is None else item[algorithm],
+        is_healthy=item["healthy"],
+        link_to=item["source"] if item["mode"].startswith("h") else "",
+    )

@@ -153,7 +153,7 @@ def run_borg(
     ssh_key: Path | None = None,
     folder: Path | None = None,
     stdin: BinaryIO | None = None,
-    on_line: Callable[[bytes], None] | None = None,
+    on_line: Callable[[bytes], object] | None = None,
 ) -> Outcome:
     """Run borg to its end. An exit code is not judged here.
 

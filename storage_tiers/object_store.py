@@ -37,6 +37,7 @@ from storage_tiers.object_store_sealing import Sealing
 from storage_tiers.object_store_writing import VersionWriter
 from storage_tiers.packed_version import PackedVersion
 from storage_tiers.port import Capabilities, ExpectedVersion, OpenedVersion, Placed, Usage, VersionRef
+from storage_tiers.trial import require_trial
 
 __all__ = [
     "LockMode",
@@ -236,6 +237,14 @@ class ObjectStoreTier:
     def quarantine_version(self, ref: VersionRef, *, note: Mapping[str, object]) -> str:
         """As the port says."""
         return quarantine(self.bucket, self._names, ref, rules=self._rules, note=note)
+
+    def remove_trial(self, ref: VersionRef) -> None:
+        """As `TrialTier` says: exactly the keys of one version of a trial object."""
+        require_trial(ref)
+        for key in reversed(self._names.of(ref).in_order):
+            found = head_or_none(self.bucket, key)
+            if found is not None:
+                self.bucket.call("delete_object", key=key, VersionId=found.version_id)
 
     def usage(self) -> Usage:
         """S3 has no request for it."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from repository.errors import IntegrityError, TierError, TierUnavailableError
@@ -340,6 +341,12 @@ def _make_client(connection: Connection) -> Any:
     """A boto3 client that does nothing by itself: one attempt, no checksums of its own choice, signed payloads."""
     from botocore.config import Config
 
+    if connection.ca_file is not None and not Path(connection.ca_file).is_file():
+        raise TierError(
+            "The certificates to trust are not there",
+            where=connection.ca_file,
+            next_step="correct the tier's ca_file in the configuration",
+        )
     config = Config(
         signature_version="s3v4",
         request_checksum_calculation="when_required",

@@ -96,7 +96,8 @@ def _copy_in_parts(bucket: Bucket, stored: StoredObject, source: Mapping[str, st
         try:
             answer = copy_part(CopySource=source)
         except NotFoundError:
-            answer = copy_part(CopySource={**source, "Key": quote(stored.key)})  # Ceph 16 decodes the name twice
+            source = {**source, "Key": quote(stored.key)}  # Ceph 16 decodes the name twice
+            answer = copy_part(CopySource=source)
         parts.append({"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]})
     bucket.call(
         "complete_multipart_upload", key=target, UploadId=created["UploadId"], MultipartUpload={"Parts": parts}

@@ -202,6 +202,8 @@ def test_every_name_and_byte_comes_back_over_ssh(ssh_base: SshBase, tmp_path: Pa
     archive = base.accept(stats.archive, stop=stop())
 
     assert (archive.name, archive.comment) == ("records-1", "{batch} 一")
+    base.read_extra("records-1", "configuration/jindang.yaml", tmp_path / "read", stop=stop())
+    assert (tmp_path / "read").read_bytes() == b"tiers: {}"
     assert base.extract_object([archive.name], OBJECT, tmp_path / "out", stop=stop()).lost == ()
     assert {path: (tmp_path / "out" / path).read_bytes() for path in paths} == {
         path: (root / path).read_bytes() for path in paths
@@ -213,6 +215,18 @@ def test_a_name_with_a_carriage_return_comes_back(made: Made, tmp_path: Path) ->
     root = tmp_path / "root"
     paths = [deposit(root, "x/a\rb", b"1"), deposit(root, "x/a\r\nb", b"2"), deposit(root, "x/-", b"3")]
     back_up(made.base, "records-2", root, paths)
+
+
+def test_files_that_are_one_on_our_disk_are_each_read_back_and_each_come_back(made: Made, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    paths = [deposit(root, "x/first", b"same"), "x/second", "x/third"]
+    for path in paths[1:]:
+        (root / path).hardlink_to(root / paths[0])
+    back_up(made.base, "records-2", root, paths)
+    wrong = [file._replace(digest="0" * 128) for file in expected(root, paths)]
+    assert made.base.read_back("records-2", wrong, stop=stop()).mismatched == paths
+    made.base.extract_object(["records-2"], "x", tmp_path / "out", stop=stop())
+    assert [(tmp_path / "out" / path).read_bytes() for path in paths] == [b"same"] * 3
 
 
 def test_an_object_of_two_archives_comes_back_with_the_later_one_on_top(made: Made, tmp_path: Path) -> None:
@@ -333,6 +347,8 @@ def test_an_archive_that_was_not_read_back_never_counts_and_is_made_anew(made: M
     assert [each.name for each in base.archives(stop=stop())] == ["records-1", "records-2"]
     with pytest.raises(NotFoundError):
         base.accept("records-3.unread", stop=stop())
+    with pytest.raises(NotFoundError):
+        base.read_extra("records-2", "absent", made.root.parent / "absent", stop=stop())
 
 
 def test_cut_off_by_a_stop_and_by_kill_9_the_same_archive_is_made_in_the_end(
@@ -506,11 +522,8 @@ def test_catalogue_archives_are_pruned_and_records_are_not(made: Made) -> None:
     assert [each.name for each in left] == ["records-1", "catalogue-2"]
     assert "freed" in made.base.compact(left, stop=stop())
     assert "append_only = 1" in (made.repository / "config").read_text()
-    refused(
-        ConfigError,
-        lambda: BackupBase(replace(made.base.options, repository="ssh://nobody@127.0.0.1/x"))._maintenance_key(),
-        "maintenance",
-    )
+    daily = made.changed(repository="ssh://nobody@127.0.0.1/base")
+    refused(ConfigError, lambda: daily.compact(left, stop=stop()), "key of maintenance")
 
 
 def test_a_lost_key_is_brought_back_from_the_export(made: Made, tmp_path: Path) -> None:

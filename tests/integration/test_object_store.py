@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from repository.errors import CopyConflictError, NotFoundError, SourceReadError, TierDeniedError, TierIdentityError
+from repository.errors import (
+    CopyConflictError,
+    NotFoundError,
+    SourceReadError,
+    TierDeniedError,
+    TierError,
+    TierIdentityError,
+)
 from repository.ocfl.codes import is_valid
 from repository.ocfl.validate_object import validate_object
 from repository.stop import StopToken
@@ -204,7 +212,7 @@ def test_large_objects_are_moved_in_parts(tier: ObjectStoreTier, monkeypatch: py
     where = tier.quarantine_version(version.ref, note={})
     key = tier.names.of(version.ref).pack.removeprefix("tier/")
     assert tier.bucket.read(f"{where}{key}").data == pack
-    assert tier.bucket.traffic().operations["upload_part_copy"] == 3
+    assert tier.bucket.traffic().operations["upload_part_copy"] in (3, 4)  # Ceph 16 misreads a name at first
 
 
 def test_many_who_put_the_same_at_once_all_end_well(tier: ObjectStoreTier) -> None:
@@ -259,9 +267,8 @@ def test_a_lock_withstands_every_attempt_to_break_it(locked: ObjectStoreOptions)
 
 
 def test_a_bucket_that_locks_nothing_is_found_out(tier: ObjectStoreTier) -> None:
-    with pytest.raises((TierDeniedError, NotFoundError, Exception)) as caught:
+    with pytest.raises(TierError, match="InvalidRequest"):
         probe_worm(tier.bucket, "tier/", mode=LockMode.GOVERNANCE, clock=SteppedClock())
-    assert "lock" in str(caught.value).lower() or "refused" in str(caught.value)
 
 
 def test_locks_are_moved_on_before_they_end_and_only_then(locked: ObjectStoreOptions) -> None:
@@ -330,11 +337,14 @@ def test_without_jindang_standard_tools_give_a_valid_object(
     tier: ObjectStoreTier, options: ObjectStoreOptions, tmp_path: Path
 ) -> None:
     """As the README in the bucket says: rclone, unzip, cp, sha512sum; judged by our validator and by ocfl-py."""
+    missing = [tool for tool in ("rclone", "unzip", "sha512sum") if shutil.which(tool) is None]
+    if missing and os.environ.get("CI") != "true":
+        pytest.skip(f"{', '.join(missing)} not installed; `scripts/bootstrap test` installs them")
     first, second = two_versions()
     for version in (first, second):
         tier.put_version(version, stop=StopToken())
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "RCLONE_CONFIG_REMOTE_TYPE": "s3",
         "RCLONE_CONFIG_REMOTE_PROVIDER": "Ceph",
         "RCLONE_CONFIG_REMOTE_ENDPOINT": str(options.endpoint),
@@ -350,9 +360,9 @@ def test_without_jindang_standard_tools_give_a_valid_object(
         cp object/v2/inventory.json object/v2/inventory.json.sha512 object/
         cd object
         sha512sum --quiet -c inventory.json.sha512
-        awk -F'"' '/^  "[0-9a-f]+": \\[/ {{d=$2}} /^   "v[0-9]+\\// {{print d "  " $2}}' inventory.json > /tmp/$$.sums
-        test "$(wc -l < /tmp/$$.sums)" = {len(first.stored) + len(second.stored)}
-        sha512sum --quiet -c /tmp/$$.sums; rm /tmp/$$.sums
+        awk -F'"' '/^  "[0-9a-f]+": \\[/ {{d=$2}} /^   "v[0-9]+\\// {{print d "  " $2}}' inventory.json > ../sums
+        test "$(wc -l < ../sums)" = {len(first.stored) + len(second.stored)}
+        sha512sum --quiet -c ../sums
         pwd
     """
     done = subprocess.run(

@@ -22,6 +22,7 @@ from repository.errors import (
     TierUnavailableError,
 )
 from repository.ocfl import storage_root
+from repository.ocfl.inventory import sidecar_bytes
 from repository.ocfl.validate_storage_root import validate_storage_root
 from repository.stop import StopToken
 from storage_tiers import disk_reading, disk_writing
@@ -195,21 +196,20 @@ def _killed(*_: object, **__: object) -> bool:
 
 
 def test_a_root_that_is_being_replaced_is_looked_at_again(tier: DiskTier, versions: list[InMemoryVersion]) -> None:
-    """No false alarm between the rename of the inventory and that of its sidecar."""
-    put(tier, *versions)
-    sidecar = object_root(tier, versions[2]) / "inventory.json.sha512"
+    """No false alarm while a newer version is taken away, between the rename of the inventory and of its sidecar."""
+    put(tier, *versions[:2])
+    sidecar = object_root(tier, versions[1]) / "inventory.json.sha512"
     right = sidecar.read_bytes()
-    old = (object_root(tier, versions[2]) / "v2" / sidecar.name).read_bytes()
 
     class Finishing(StopToken):
         def wait(self, seconds: float) -> bool:
-            sidecar.unlink()
             sidecar.write_bytes(right)
             return False
 
     sidecar.unlink()
-    sidecar.write_bytes(old)
-    outcome = tier.verify_version(versions[2].expected, depth=Depth.FULL, stop=Finishing())
+    sidecar.write_bytes(sidecar_bytes(versions[2].inventory_bytes, "sha512"))
+    assert findings(tier, versions[1]) == [("mismatch", sidecar.name)]
+    outcome = tier.verify_version(versions[1].expected, depth=Depth.FULL, stop=Finishing())
     assert outcome.findings == ()
 
 

@@ -67,7 +67,7 @@ def test_it_ends_when_the_tests_are_killed(tmp_path: Path) -> None:
 
 
 def test_the_missing_program_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(double.shutil, "which", lambda _name, path=None: None)
+    monkeypatch.setattr(double.shutil, "which", lambda *_, **__: None)
     with pytest.raises(SshdMissingError, match="install the packages openssh-server"):
         find_sshd()
 
