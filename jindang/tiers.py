@@ -10,7 +10,7 @@ from repository.stop import StopToken
 from storage_tiers.port import StorageTier
 
 if TYPE_CHECKING:
-    from storage_tiers.object_store import ObjectStoreOptions
+    from storage_tiers.object_store.tier import ObjectStoreOptions
 
 
 def open_tier(settings: Tier, *, uuid: str | None, clock: Clock, stop: StopToken) -> StorageTier:
@@ -26,19 +26,19 @@ def open_tier(settings: Tier, *, uuid: str | None, clock: Clock, stop: StopToken
         TierError: it is not there, or another one is.
         ConfigError: a secret cannot be read.
     """
-    from storage_tiers.retry import RetryingTier
+    from storage_tiers.wrappers.retry import RetryingTier
 
     tier: StorageTier = RetryingTier(open_bare_tier(settings, uuid=uuid, clock=clock), stop=stop)
     if settings.zone is Zone.PUBLIC:
-        from storage_tiers.zone_guard import ZoneGuardedTier
+        from storage_tiers.wrappers.zone_guard import ZoneGuardedTier
 
         tier = ZoneGuardedTier(tier)
     if settings.read_only:
-        from storage_tiers.read_only import ReadOnlyTier
+        from storage_tiers.wrappers.read_only import ReadOnlyTier
 
         tier = ReadOnlyTier(tier)
     if settings.bandwidth is not None:
-        from storage_tiers.throttle import ThrottledTier
+        from storage_tiers.wrappers.throttle import ThrottledTier
 
         tier = ThrottledTier(tier, rate_bps=int(settings.bandwidth), clock=clock, stop=stop)
     return tier
@@ -47,10 +47,10 @@ def open_tier(settings: Tier, *, uuid: str | None, clock: Clock, stop: StopToken
 def open_bare_tier(settings: Tier, *, uuid: str | None, clock: Clock) -> StorageTier:
     """The tier itself, without retries, limits and guards."""
     if isinstance(settings, Disk):
-        from storage_tiers.disk import open_disk_tier
+        from storage_tiers.disk.tier import open_disk_tier
 
         return open_disk_tier(settings.path, name=settings.name, uuid=uuid)
-    from storage_tiers.object_store import open_object_store
+    from storage_tiers.object_store.tier import open_object_store
 
     return open_object_store(object_store_options(settings), name=settings.name, uuid=uuid, clock=clock)
 
@@ -63,10 +63,10 @@ def create_tier(settings: Tier, *, institution: str, clock: Clock) -> StorageTie
         ConfigError: a secret cannot be read.
     """
     if isinstance(settings, Disk):
-        from storage_tiers.disk import create_disk_tier
+        from storage_tiers.disk.tier import create_disk_tier
 
         return create_disk_tier(settings.path, name=settings.name, institution=institution)
-    from storage_tiers.object_store import create_object_store
+    from storage_tiers.object_store.tier import create_object_store
 
     return create_object_store(
         object_store_options(settings), name=settings.name, institution=institution, clock=clock
@@ -75,9 +75,9 @@ def create_tier(settings: Tier, *, institution: str, clock: Clock) -> StorageTie
 
 def object_store_options(settings: ObjectStore) -> "ObjectStoreOptions":
     """What the driver of object stores needs to know. Raises ConfigError."""
-    from storage_tiers.encryption import Identities, Recipients
-    from storage_tiers.object_store import ObjectStoreOptions
-    from storage_tiers.object_store_rules import LockMode, LockRule
+    from storage_tiers.object_store.rules import LockMode, LockRule
+    from storage_tiers.object_store.tier import ObjectStoreOptions
+    from storage_tiers.packs.encryption import Identities, Recipients
 
     lock, where = settings.lock, f"tier {settings.name}"
     identity = settings.identity

@@ -21,11 +21,11 @@ from repository.ingest.request import IngestRules
 from repository.model import ObjectId, ObjectRecord
 from repository.packages.package import Limits
 from repository.stop import StopToken
-from storage_tiers.disk import DiskTier, open_disk_tier
+from storage_tiers.disk.tier import DiskTier, open_disk_tier
 from storage_tiers.port import StorageTier
 
 if TYPE_CHECKING:
-    from replication.backup_base import BackupBase
+    from replication.base.backup_base import BackupBase
     from replication.reconcile import Replication
     from replication.tier_pool import TierPool
 
@@ -171,8 +171,8 @@ def open_base(settings: Settings) -> "BackupBase":
     Raises:
         ConfigError: there is none, or its passphrase cannot be read.
     """
-    from replication.backup_base import BackupBase
-    from replication.base_options import BaseOptions
+    from replication.base.backup_base import BackupBase
+    from replication.base.options import BaseOptions
 
     base = settings.base
     if base is None:

@@ -19,9 +19,9 @@ from repository.ocfl.inventory import read_sidecar, sidecar_name
 from repository.ocfl.staging import StagingSession
 from repository.ocfl.storage_root import StorageRoot
 from repository.stop import StopToken
-from storage_tiers.disk import DiskTier
+from storage_tiers.contract.trial import TRIAL_FOLDER
+from storage_tiers.disk.tier import DiskTier
 from storage_tiers.port import StorageTier, VersionRef
-from storage_tiers.trial import TRIAL_FOLDER
 
 BATCH = 200
 _ALGORITHMS = ("sha512", "sha256")
@@ -49,9 +49,7 @@ def rebuild_catalog(catalog: Catalog, tier: StorageTier, *, stop: StopToken) -> 
     """
     with _Reader(tier) as reader, ThreadPoolExecutor(tier.capabilities.parallel_reads) as threads:
         objects = groupby(tier.list_versions(), key=attrgetter("object_path"))
-        listed = (
-            (path, [ref.number for ref in refs]) for path, refs in objects if not path.startswith(TRIAL_FOLDER)
-        )
+        listed = ((path, [ref.number for ref in refs]) for path, refs in objects if not path.startswith(TRIAL_FOLDER))
         while batch := list(islice(listed, BATCH)):
             stop.check()
             found = list(threads.map(lambda item: reader.read(*item), batch))

@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from recovery.rebuild import BATCH, RebuiltObject, record_found
-from replication.backup_base import BackupBase
-from replication.backup_run import SUMMARIES
+from replication.base.backup_base import BackupBase
+from replication.base.run import SUMMARIES
 from replication.placement import BASE
 from repository.aip import parse_summary, record_of
 from repository.catalog.catalog import Catalog

@@ -12,11 +12,11 @@ from repository.hashing import CHUNK_BYTES
 from repository.model import VersionSummary
 from repository.ocfl.inventory import Inventory
 from repository.stop import StopToken
+from storage_tiers.contract.trial import require_trial
 from storage_tiers.fixity_outcome import Depth, FixityFinding, FixityOutcome, FixityState
 from storage_tiers.identity import TierIdentity
 from storage_tiers.port import Capabilities, ExpectedVersion, OpenedVersion, Placed, PutStatus, Usage, VersionRef
 from storage_tiers.reading import CheckedStream, finding, identity_findings, read_in_full
-from storage_tiers.trial import require_trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

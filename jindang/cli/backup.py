@@ -11,9 +11,9 @@ from repository.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from jindang.vault import Vault
-    from replication.backup_base import BackupBase
-    from replication.backup_run import BatchOutcome
-    from replication.base_archives import Archive
+    from replication.base.archives import Archive
+    from replication.base.backup_base import BackupBase
+    from replication.base.run import BatchOutcome
 
 
 @click.group(name="backup")
@@ -29,7 +29,7 @@ def run(invocation: Invocation, limit_bytes: str | None) -> int:
     With each archive go the catalogue and the configuration; when nothing is new, these alone. It can be stopped and
     run again at any time. The exit code is 5 when something could not be archived whole.
     """
-    from replication.backup_run import BackupRun
+    from replication.base.run import BackupRun
 
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
@@ -125,7 +125,7 @@ def check(invocation: Invocation, depth: str, max_minutes: int | None) -> int:
 
     The exit code is 5 when something is damaged or gone.
     """
-    from replication.base_check import CheckDepth
+    from replication.base.check import CheckDepth
 
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
@@ -149,7 +149,7 @@ def compact(invocation: Invocation) -> int:
 
     Archives of records are never deleted. Nothing is done while archives that we made are missing (exit code 5).
     """
-    from replication.base_archives import KeepRules, archives_to_prune
+    from replication.base.archives import KeepRules, archives_to_prune
 
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()
@@ -206,7 +206,7 @@ def _base(vault: "Vault", invocation: Invocation) -> "BackupBase":
 
 
 def _known(vault: "Vault") -> "list[Archive]":
-    from replication.base_archives import Archive
+    from replication.base.archives import Archive
 
     return [Archive(name=each.name, id=each.id, created=each.created) for each in vault.catalog.archives.all()]
 

@@ -84,7 +84,7 @@ def _rebuilt(vault: "Vault", name: str, stop: "StopToken") -> "Iterator[RebuiltO
         return
     from recovery.rebuild import rebuild_catalog
     from repository.ingest.recover import recover
-    from storage_tiers.disk import DiskTier
+    from storage_tiers.disk.tier import DiskTier
 
     tier = vault.bare_tier(vault.settings.tier(name))
     try:

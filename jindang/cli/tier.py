@@ -86,7 +86,7 @@ def validate(invocation: Invocation, name: str) -> int:
     It writes, reads, damages and removes objects of its own, and touches nothing else. Of an object store it also
     finds out what the server can do. The exit code is 1 when a promise is broken.
     """
-    from storage_tiers.contract import run_contract
+    from storage_tiers.contract.checks import run_contract
 
     with invocation.open_vault() as vault:
         stop = invocation.begin_long_work()

@@ -11,7 +11,8 @@ import pytest
 from repository.errors import InvalidInputError, NotFoundError, OperationCancelledError, TierDeniedError
 from repository.model import VersionSummary
 from repository.stop import StopToken
-from storage_tiers.contract import CHECKS, run_contract
+from storage_tiers.contract.checks import CHECKS, run_contract
+from storage_tiers.contract.trial import trial_path
 from storage_tiers.fixity_outcome import Depth, FixityOutcome
 from storage_tiers.memory import MemoryTier, MemoryVersion
 from storage_tiers.port import (
@@ -22,8 +23,7 @@ from storage_tiers.port import (
     PutStatus,
     VersionRef,
 )
-from storage_tiers.read_only import ReadOnlyTier
-from storage_tiers.trial import trial_path
+from storage_tiers.wrappers.read_only import ReadOnlyTier
 from tests.contract.tiers import TIERS, memory_tier
 from tests.doubles.opened_versions import make_version
 

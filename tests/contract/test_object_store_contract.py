@@ -3,11 +3,11 @@
 import pytest
 
 from repository.stop import StopToken
-from storage_tiers.contract import run_contract
-from storage_tiers.forwarding import ForwardingTier
-from storage_tiers.object_store import ObjectStoreOptions, ObjectStoreTier
+from storage_tiers.contract.checks import run_contract
+from storage_tiers.contract.trial import TrialTier, require_trial
+from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier
 from storage_tiers.port import VersionRef
-from storage_tiers.trial import TrialTier, require_trial
+from storage_tiers.wrappers.forwarding import ForwardingTier
 from tests.doubles.buckets import moto_endpoint, moto_options, new_tier
 
 __all__ = ["moto_endpoint", "moto_options"]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from repository.clock import SystemClock
 from repository.stop import StopToken
-from storage_tiers.disk import create_disk_tier
+from storage_tiers.disk.tier import create_disk_tier
 from storage_tiers.identity import TierIdentity
 from storage_tiers.memory import MemoryTier
-from storage_tiers.metering import MeteredTier
 from storage_tiers.port import StorageTier
-from storage_tiers.retry import RetryingTier
-from storage_tiers.throttle import ThrottledTier
-from storage_tiers.zone_guard import ZoneGuardedTier
+from storage_tiers.wrappers.metering import MeteredTier
+from storage_tiers.wrappers.retry import RetryingTier
+from storage_tiers.wrappers.throttle import ThrottledTier
+from storage_tiers.wrappers.zone_guard import ZoneGuardedTier
 from tests.doubles.faulty_tier import FaultyTier
 
 INSTITUTION = "120000"

@@ -13,7 +13,7 @@ from repository.ingest.request import IngestRequest
 from repository.ingest.run import IngestRun
 from repository.model import CopyRecord, Metadata, ObjectId, Transfer
 from repository.stop import StopToken
-from storage_tiers.disk import DiskTier, create_disk_tier, open_disk_tier
+from storage_tiers.disk.tier import DiskTier, create_disk_tier, open_disk_tier
 from storage_tiers.identity import TierIdentity
 from storage_tiers.memory import MemoryTier
 from storage_tiers.port import StorageTier, VersionRef

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from storage_tiers.object_store import ObjectStoreOptions, ObjectStoreTier, create_object_store
-from storage_tiers.object_store_client import Connection, _make_client
+from storage_tiers.object_store.client import Connection, _make_client
+from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier, create_object_store
 from tests.doubles.ceph import CephServer
 
 

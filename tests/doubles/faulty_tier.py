@@ -8,8 +8,8 @@ from repository.errors import TierUnavailableError
 from repository.model import VersionSummary
 from repository.stop import StopToken
 from storage_tiers.fixity_outcome import Depth, FixityOutcome
-from storage_tiers.forwarding import ForwardingTier
 from storage_tiers.port import ExpectedVersion, OpenedVersion, Placed, StorageTier, Usage, VersionRef
+from storage_tiers.wrappers.forwarding import ForwardingTier
 
 _Answer = TypeVar("_Answer")
 

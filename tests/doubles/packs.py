@@ -9,10 +9,10 @@ from typing import BinaryIO, Self
 from repository.hashing import CHUNK_BYTES
 from repository.ocfl.inventory import Inventory, VersionNumber
 from repository.stop import StopToken
-from storage_tiers.pack import descriptor, directory_record, end_records, lay_out, local_header
-from storage_tiers.pack_reading import PackReader
-from storage_tiers.pack_writing import plan_pack, write_pack
-from storage_tiers.packed_version import PackedVersion
+from storage_tiers.packs.layout import descriptor, directory_record, end_records, lay_out, local_header
+from storage_tiers.packs.reading import PackReader
+from storage_tiers.packs.version import PackedVersion
+from storage_tiers.packs.writing import plan_pack, write_pack
 from storage_tiers.port import OpenedVersion
 from tests.doubles.opened_versions import InMemoryVersion, make_version
 

@@ -205,7 +205,7 @@ class TestTrouble:
         """A thief's delete succeeds on an append-only base; the loss is seen, and blocks freeing its space."""
         import subprocess
 
-        from replication.borg import borg_program
+        from replication.base.borg import borg_program
 
         assert far("backup", "run").code == 0
         (archive,) = far.json("backup", "list")["archives"]

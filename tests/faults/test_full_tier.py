@@ -6,7 +6,7 @@ import pytest
 
 from repository.errors import TierFullError
 from repository.stop import StopToken
-from storage_tiers.disk import create_disk_tier
+from storage_tiers.disk.tier import create_disk_tier
 from storage_tiers.fixity_outcome import Depth
 from storage_tiers.port import PutStatus
 from tests.doubles.opened_versions import make_version
@@ -24,8 +24,8 @@ def names(folder: Path) -> set[Path]:
 def test_a_put_that_fills_the_disk_leaves_nothing_and_goes_on_later(
     limit: str, large_bytes: int, small_disk: Disks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage_tiers.disk_writing.LARGE_FILE_BYTES", large_bytes)
-    monkeypatch.setattr("storage_tiers.disk_writing.free_bytes", lambda _: 1 << 40)  # it fills up meanwhile
+    monkeypatch.setattr("storage_tiers.disk.writing.LARGE_FILE_BYTES", large_bytes)
+    monkeypatch.setattr("storage_tiers.disk.writing.free_bytes", lambda _: 1 << 40)  # it fills up meanwhile
     options = {"size": "2m"} if limit == "size" else {"size": "8m", "nr_inodes": "40"}
     disk = small_disk(tmp_path / "disk", **options)
     tier = create_disk_tier(disk.path / "tier", name="small", institution="120000")

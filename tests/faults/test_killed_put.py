@@ -10,7 +10,7 @@ import pytest
 from repository.durable import remove_tree
 from repository.ocfl.validate_storage_root import validate_storage_root
 from repository.stop import StopToken
-from storage_tiers.disk import DiskTier, create_disk_tier, open_disk_tier
+from storage_tiers.disk.tier import DiskTier, create_disk_tier, open_disk_tier
 from storage_tiers.fixity_outcome import Depth
 from storage_tiers.port import PutStatus
 from tests.doubles.opened_versions import InMemoryVersion, make_version
@@ -26,7 +26,7 @@ PATIENCE = 200
 @pytest.fixture(autouse=True)
 def small_files_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a file of 175 KiB be written as a film of many gigabytes is."""
-    monkeypatch.setattr("storage_tiers.disk_writing.LARGE_FILE_BYTES", 1 << 17)
+    monkeypatch.setattr("storage_tiers.disk.writing.LARGE_FILE_BYTES", 1 << 17)
     monkeypatch.setattr("repository.overlapped.CHUNK_BYTES", 1 << 17)
 
 

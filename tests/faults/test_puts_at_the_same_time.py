@@ -4,7 +4,7 @@ from pathlib import Path
 
 from repository.ocfl.validate_storage_root import validate_storage_root
 from repository.stop import StopToken
-from storage_tiers.disk import create_disk_tier, open_disk_tier
+from storage_tiers.disk.tier import create_disk_tier, open_disk_tier
 from storage_tiers.fixity_outcome import Depth
 from tests.doubles.opened_versions import make_version
 from tests.faults.children import Child

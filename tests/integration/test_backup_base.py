@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from replication.backup_base import BackupBase
-from replication.base_archives import Archive, KeepRules
-from replication.base_check import CheckDepth
-from replication.base_options import BaseOptions
-from replication.base_reading import ExpectedFile
-from replication.borg import borg_environment, borg_program
+from replication.base.archives import Archive, KeepRules
+from replication.base.backup_base import BackupBase
+from replication.base.borg import borg_environment, borg_program
+from replication.base.check import CheckDepth
+from replication.base.options import BaseOptions
+from replication.base.reading import ExpectedFile
 from repository.errors import (
     BackupError,
     BaseFullError,
@@ -385,8 +385,8 @@ def kill_in_the_middle(base: BackupBase, root: Path, paths: list[str]) -> None:
     """Kill borg and whoever called it, both with SIGKILL, while bytes are on their way."""
     program = textwrap.dedent(f"""
         from pathlib import Path
-        from replication.backup_base import BackupBase
-        from replication.base_options import BaseOptions
+        from replication.base.backup_base import BackupBase
+        from replication.base.options import BaseOptions
         from repository.stop import StopToken
         from pathlib import PosixPath
         BackupBase(BaseOptions(**{base_settings(base)!r})).make_archive(

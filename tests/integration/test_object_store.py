@@ -24,16 +24,16 @@ from repository.errors import (
 from repository.ocfl.codes import is_valid
 from repository.ocfl.validate_object import validate_object
 from repository.stop import StopToken
-from storage_tiers.encryption import Identities, Recipients
 from storage_tiers.fixity_outcome import Depth, FixityState
-from storage_tiers.object_store import (
+from storage_tiers.object_store.lock import extend_locks, probe_worm
+from storage_tiers.object_store.tier import (
     LockMode,
     LockRule,
     ObjectStoreOptions,
     ObjectStoreTier,
     open_object_store,
 )
-from storage_tiers.object_store_lock import extend_locks, probe_worm
+from storage_tiers.packs.encryption import Identities, Recipients
 from storage_tiers.port import PutStatus
 from tests.doubles.buckets import SteppedClock, new_bucket, new_tier, options_for, raw_client
 from tests.doubles.ceph import CephServer
@@ -206,8 +206,8 @@ def test_large_objects_are_moved_in_parts(tier: ObjectStoreTier, monkeypatch: py
     """Above 5 GiB a server does not copy by one request; here above 4 MiB."""
     version = large_version()
     tier.put_version(version, stop=StopToken())
-    monkeypatch.setattr("storage_tiers.object_store_quarantine.MAX_COPY_BYTES", 4 << 20)
-    monkeypatch.setattr("storage_tiers.object_store_quarantine.COPY_PART_BYTES", 15 << 20)
+    monkeypatch.setattr("storage_tiers.object_store.quarantine.MAX_COPY_BYTES", 4 << 20)
+    monkeypatch.setattr("storage_tiers.object_store.quarantine.COPY_PART_BYTES", 15 << 20)
     pack = tier.bucket.read(tier.names.of(version.ref).pack).data
     where = tier.quarantine_version(version.ref, note={})
     key = tier.names.of(version.ref).pack.removeprefix("tier/")

@@ -22,9 +22,8 @@ from repository.errors import (
     TierUnavailableError,
 )
 from repository.stop import StopToken
-from storage_tiers import object_store_client, object_store_put
 from storage_tiers.fixity_outcome import Depth, FixityState
-from storage_tiers.object_store import ObjectStoreOptions, ObjectStoreTier, open_object_store
+from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier, open_object_store
 from storage_tiers.port import PutStatus
 from tests.doubles.buckets import SteppedClock, new_bucket, new_tier, options_for, raw_client
 from tests.doubles.ceph import CephServer
@@ -52,11 +51,11 @@ def proxy(options: ObjectStoreOptions) -> Iterator[Proxy]:
 @pytest.fixture
 def tier(options: ObjectStoreOptions, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStoreTier]:
     """The tier as it is seen through the proxy, with short parts, and short waits between attempts."""
-    monkeypatch.setattr("storage_tiers.object_store_multipart.MIN_PART_BYTES", PART_BYTES)
-    monkeypatch.setattr("storage_tiers.object_store_writing.WHOLE_BYTES", PART_BYTES)
-    for module in (object_store_client, object_store_put):
+    monkeypatch.setattr("storage_tiers.object_store.multipart.MIN_PART_BYTES", PART_BYTES)
+    monkeypatch.setattr("storage_tiers.object_store.writing.WHOLE_BYTES", PART_BYTES)
+    for module in (client, put):
         monkeypatch.setattr(module, "RETRY_WAITS_S", (0.01, 0.02, 0.04))
-    monkeypatch.setattr("storage_tiers.object_store_multipart.RETRY_WAITS_S", (0.01, 0.02, 0.04))
+    monkeypatch.setattr("storage_tiers.object_store.multipart.RETRY_WAITS_S", (0.01, 0.02, 0.04))
     tier = open_object_store(replace(options, endpoint=proxy.url), name="offsite", clock=SteppedClock())
     yield tier
     tier.close()
@@ -314,7 +313,7 @@ _CHILD = """
 import sys
 from repository.clock import SystemClock
 from repository.stop import StopToken
-from storage_tiers.object_store import ObjectStoreOptions, open_object_store
+from storage_tiers.object_store.tier import ObjectStoreOptions, open_object_store
 from tests.integration.test_object_store_faults import deterministic_version
 endpoint, bucket, access_key, secret_key = sys.argv[1:]
 options = ObjectStoreOptions(endpoint=endpoint, bucket=bucket, prefix="tier", access_key=access_key,

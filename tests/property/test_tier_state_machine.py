@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from repository.errors import CopyConflictError, NotFoundError, SourceReadError
 from repository.stop import StopToken
-from storage_tiers.disk import create_disk_tier
+from storage_tiers.disk.tier import create_disk_tier
 from storage_tiers.fixity_outcome import Depth, FixityState
 from storage_tiers.port import ExpectedVersion, PutStatus, StorageTier, VersionRef
 from tests.contract.tiers import INSTITUTION, memory_tier

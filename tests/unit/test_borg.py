@@ -17,20 +17,20 @@ from borg.helpers.misc import prune_split
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replication import borg
-from replication.base_archives import (
+from replication.base import borg
+from replication.base.archives import (
     Archive,
     KeepRules,
     archives_to_prune,
     check_name,
     compare_archives,
 )
-from replication.base_check import CheckDepth, check_arguments, report_of
-from replication.base_errors import error_of, is_damage
-from replication.base_options import BaseOptions
-from replication.base_paths import list_paths, stage_extras
-from replication.base_reading import MOST_DAMAGES, go_on_after_damage
-from replication.borg import LogLine, Outcome, borg_argv, borg_environment, parse_log_line, run_borg, ssh_command
+from replication.base.borg import LogLine, Outcome, borg_argv, borg_environment, parse_log_line, run_borg, ssh_command
+from replication.base.check import CheckDepth, check_arguments, report_of
+from replication.base.errors import error_of, is_damage
+from replication.base.options import BaseOptions
+from replication.base.paths import list_paths, stage_extras
+from replication.base.reading import MOST_DAMAGES, go_on_after_damage
 from repository.errors import (
     BackupError,
     BaseFullError,

@@ -25,8 +25,9 @@ from repository.ocfl import storage_root
 from repository.ocfl.inventory import sidecar_bytes
 from repository.ocfl.validate_storage_root import validate_storage_root
 from repository.stop import StopToken
-from storage_tiers import disk_reading, disk_writing
-from storage_tiers.disk import DiskTier, create_disk_tier, open_disk_tier
+from storage_tiers.disk import reading as disk_reading
+from storage_tiers.disk import writing as disk_writing
+from storage_tiers.disk.tier import DiskTier, create_disk_tier, open_disk_tier
 from storage_tiers.fixity_outcome import Depth
 from storage_tiers.identity import IDENTITY_FILE
 from storage_tiers.port import ExpectedVersion, PutStatus, VersionRef

@@ -19,7 +19,7 @@ from repository.errors import (
     TierUnavailableError,
     UnreadableError,
 )
-from storage_tiers.object_store_errors import BytesAlteredError, store_errors
+from storage_tiers.object_store.errors import BytesAlteredError, store_errors
 
 
 def translated(error: Exception) -> RepositoryError:

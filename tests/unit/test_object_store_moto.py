@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from repository.stop import StopToken
 from storage_tiers.fixity_outcome import Depth, FixityState
-from storage_tiers.object_store import ObjectStoreOptions
-from storage_tiers.object_store_put import head_or_none
+from storage_tiers.object_store.put import head_or_none
+from storage_tiers.object_store.tier import ObjectStoreOptions
 from storage_tiers.port import PutStatus, VersionRef
 from tests.doubles.buckets import moto_endpoint, moto_options, new_tier, raw_client
 from tests.doubles.opened_versions import make_version

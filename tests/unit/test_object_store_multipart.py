@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from repository.errors import IntegrityError, OperationCancelledError
 from repository.stop import StopToken
-from storage_tiers import object_store_multipart as multipart
-from storage_tiers.object_store_put import MemoryBudget
+from storage_tiers.object_store import multipart
+from storage_tiers.object_store.put import MemoryBudget
 
 MIB = 1 << 20
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_tiers.object_store_names import Names, in_order
+from storage_tiers.object_store.names import Names, in_order
 from storage_tiers.port import VersionRef
 
 

@@ -20,12 +20,12 @@ from repository.errors import (
 from repository.model import Metadata, OpeningStatus, SecurityClass
 from repository.stop import StopToken
 from storage_tiers.fixity_outcome import Depth
-from storage_tiers.metering import MeteredTier
 from storage_tiers.port import PutStatus
-from storage_tiers.read_only import ReadOnlyTier
-from storage_tiers.retry import RetryingTier
-from storage_tiers.throttle import ThrottledTier, TokenBucket
-from storage_tiers.zone_guard import ZoneGuardedTier
+from storage_tiers.wrappers.metering import MeteredTier
+from storage_tiers.wrappers.read_only import ReadOnlyTier
+from storage_tiers.wrappers.retry import RetryingTier
+from storage_tiers.wrappers.throttle import ThrottledTier, TokenBucket
+from storage_tiers.wrappers.zone_guard import ZoneGuardedTier
 from tests.contract.tiers import memory_tier
 from tests.doubles.faulty_tier import Fault, FaultyTier
 from tests.doubles.opened_versions import make_version

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from repository.errors import ConfigError, IntegrityError, OperationCancelledError, SourceReadError
 from repository.stop import StopToken
-from storage_tiers.encryption import (
+from storage_tiers.packs.encryption import (
     Identities,
     Recipients,
     decrypt_bytes,
@@ -24,7 +24,7 @@ from storage_tiers.encryption import (
     encrypted_size,
     plain_size,
 )
-from storage_tiers.pack_writing import write_pack
+from storage_tiers.packs.writing import write_pack
 from tests.doubles.opened_versions import make_version
 from tests.doubles.packs import pack_bytes
 from tests.unit.packs.test_pack_writing import needs

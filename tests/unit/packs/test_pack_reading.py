@@ -21,9 +21,9 @@ from repository.errors import (
     TierUnavailableError,
     UnreadableError,
 )
-from storage_tiers.pack import MAX_WHOLE_BYTES, descriptor, directory_record, lay_out, local_header
-from storage_tiers.pack_reading import MAX_DIRECTORY_BYTES, TAIL_BYTES, PackReader
-from storage_tiers.pack_writing import plan_pack
+from storage_tiers.packs.layout import MAX_WHOLE_BYTES, descriptor, directory_record, lay_out, local_header
+from storage_tiers.packs.reading import MAX_DIRECTORY_BYTES, TAIL_BYTES, PackReader
+from storage_tiers.packs.writing import plan_pack
 from tests.doubles.opened_versions import make_version
 from tests.doubles.packs import MemoryRanges, SyntheticVersion, forged_pack, pack_bytes, sparse_pack
 

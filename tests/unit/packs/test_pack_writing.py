@@ -24,9 +24,9 @@ from repository.errors import (
 from repository.hashing import CHUNK_BYTES
 from repository.ocfl.validation import is_valid, validate_object
 from repository.stop import StopToken
-from storage_tiers.pack import MAX_WHOLE_BYTES
-from storage_tiers.pack_reading import PackReader
-from storage_tiers.pack_writing import plan_pack, write_pack
+from storage_tiers.packs.layout import MAX_WHOLE_BYTES
+from storage_tiers.packs.reading import PackReader
+from storage_tiers.packs.writing import plan_pack, write_pack
 from tests.doubles.opened_versions import InMemoryVersion, make_version
 from tests.doubles.packs import SyntheticVersion, pack_bytes, sparse_pack
 

@@ -12,12 +12,12 @@ from repository.catalog.catalog import Catalog
 from repository.errors import OperationCancelledError, TierDeniedError, TierFullError, TierUnavailableError
 from repository.model import CopyState, EventOutcome, EventType, Metadata, TransferState
 from repository.stop import StopToken
-from storage_tiers.disk import create_disk_tier, open_disk_tier
+from storage_tiers.disk.tier import create_disk_tier, open_disk_tier
 from storage_tiers.fixity_outcome import Depth, FixityState
-from storage_tiers.forwarding import ForwardingTier
 from storage_tiers.memory import MemoryTier
 from storage_tiers.port import ExpectedVersion, OpenedVersion, Placed, StorageTier
-from storage_tiers.zone_guard import ZoneGuardedTier
+from storage_tiers.wrappers.forwarding import ForwardingTier
+from storage_tiers.wrappers.zone_guard import ZoneGuardedTier
 from tests.doubles.archive import Archive, everywhere, flip_a_byte, memory_tier
 from tests.doubles.faulty_tier import Fault, FaultyTier
 from tests.doubles.opened_versions import make_version
