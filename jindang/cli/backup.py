@@ -49,7 +49,7 @@ def run(invocation: Invocation, limit_bytes: str | None) -> int:
         for batch in backup.run(limit_bytes=invocation.parse_bytes(limit_bytes)):
             batches.append(_plain_batch(batch))
             _tell(invocation, vault, batch)
-    lost = _tell_comparison(base, vault, invocation)
+        lost = _tell_comparison(base, vault, invocation)
     invocation.answer(
         {
             "archives": batches,

@@ -23,6 +23,7 @@ from repository.errors import (
 )
 from repository.stop import StopToken
 from storage_tiers.fixity_outcome import Depth, FixityState
+from storage_tiers.object_store import client, put
 from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier, open_object_store
 from storage_tiers.port import PutStatus
 from tests.doubles.buckets import SteppedClock, new_bucket, new_tier, options_for, raw_client
