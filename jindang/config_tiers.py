@@ -121,7 +121,7 @@ class ObjectStore(_Tier):
     )
     """age recipients (`age1...`) everything is encrypted to before it leaves; without any, nothing is encrypted."""
     identity: Secret | None = Field(default=None, examples=[{"file": "/etc/jindang/age-identity"}])
-    """The age identity (`AGE-SECRET-KEY-1...`) that reads what is encrypted, by reference."""
+    """The age identity that reads what is encrypted, by reference: a file, or more lines, as age-keygen writes it."""
     parallel: int = Field(default=8, ge=1, le=64)
     """How many transfers run at once."""
 

@@ -144,6 +144,7 @@ def _vault(settings: "Settings", clock: Clock) -> Iterator[Finding]:
             yield from _events(vault, clock)
             for tier in settings.tiers:
                 yield from _tier(vault, tier)
+            yield from _base(vault)
             yield from _interrupted(vault)
     except RepositoryError as error:
         yield _wrong("catalogue", error)
@@ -178,6 +179,19 @@ def _tier(vault: "Vault", tier: "Tier") -> Iterator[Finding]:
         what=f"{tier.where}, {usage.free_bytes:,} of {usage.total_bytes:,} bytes free",
         next_step="add space" if low or full else None,
     )
+
+
+def _base(vault: "Vault") -> Iterator[Finding]:
+    from jindang.vault import open_known_base
+
+    if vault.settings.base is None:
+        return
+    try:
+        open_known_base(vault.settings, vault.catalog, stop=vault.stop)
+    except RepositoryError as error:
+        yield _wrong("backup base", error)
+    else:
+        yield Finding(verdict=Verdict.OK, subject="backup base", what=vault.settings.base.repository)
 
 
 def _interrupted(vault: "Vault") -> Iterator[Finding]:

@@ -8,7 +8,17 @@ from repository.errors import ConfigError
 
 
 def read_secret(secret: Secret) -> str:
-    """Fetch a secret.
+    """Fetch a secret of one line: the first one of a file, or of what a program prints.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    text = read_whole_secret(secret)
+    return text if secret.env is not None else text.splitlines()[0]
+
+
+def read_whole_secret(secret: Secret) -> str:
+    """Fetch a secret of several lines, as age-keygen writes it; never empty where it comes from a file or a program.
 
     Raises:
         ConfigError: it is not there.
@@ -18,11 +28,15 @@ def read_secret(secret: Secret) -> str:
         if value is None:
             raise ConfigError(f"The environment variable {secret.env} is not set; it should hold a secret")
         return value
+    what = secret.file or " ".join(secret.command or ())
     try:
         if secret.file is not None:
-            return secret.file.read_text(encoding="utf-8").splitlines()[0]
-        done = subprocess.run(list(secret.command or ()), check=True, capture_output=True, text=True, timeout=60)
-        return done.stdout.splitlines()[0]
-    except (OSError, IndexError, UnicodeDecodeError, subprocess.SubprocessError) as error:
-        what = secret.file or " ".join(secret.command or ())
+            text = secret.file.read_text(encoding="utf-8")
+        else:
+            argv = list(secret.command or ())
+            text = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
         raise ConfigError("A secret cannot be read", where=what, problems=(str(error),)) from error
+    if not text:
+        raise ConfigError("A secret cannot be read", where=what, problems=("there is nothing in it",))
+    return text

@@ -3,14 +3,15 @@
 from typing import TYPE_CHECKING
 
 from jindang.config_tiers import Disk, ObjectStore, Tier
-from jindang.secrets import read_secret
+from jindang.secrets import read_secret, read_whole_secret
 from replication.placement import Zone
 from repository.clock import Clock
+from repository.errors import TierIdentityError
 from repository.stop import StopToken
 from storage_tiers.port import StorageTier
 
 if TYPE_CHECKING:
-    from storage_tiers.object_store.tier import ObjectStoreOptions
+    from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier
 
 
 def open_tier(settings: Tier, *, uuid: str | None, clock: Clock, stop: StopToken) -> StorageTier:
@@ -50,26 +51,46 @@ def open_bare_tier(settings: Tier, *, uuid: str | None, clock: Clock) -> Storage
         from storage_tiers.disk.tier import open_disk_tier
 
         return open_disk_tier(settings.path, name=settings.name, uuid=uuid)
+    return open_object_store_tier(settings, uuid=uuid, clock=clock)
+
+
+def open_object_store_tier(settings: ObjectStore, *, uuid: str | None, clock: Clock) -> "ObjectStoreTier":
+    """An object store itself, with what only such a tier can do."""
     from storage_tiers.object_store.tier import open_object_store
 
     return open_object_store(object_store_options(settings), name=settings.name, uuid=uuid, clock=clock)
 
 
 def create_tier(settings: Tier, *, institution: str, clock: Clock) -> StorageTier:
-    """Make an empty folder or bucket a tier; one that is there already is opened.
+    """Make an empty folder or bucket a tier; one that is there already is opened, if it is this institution's.
 
     Raises:
-        TierError: something else is there, or it cannot be written.
+        TierError: something else or somebody else's is there, or it cannot be written.
         ConfigError: a secret cannot be read.
     """
     if isinstance(settings, Disk):
         from storage_tiers.disk.tier import create_disk_tier
 
-        return create_disk_tier(settings.path, name=settings.name, institution=institution)
-    from storage_tiers.object_store.tier import create_object_store
+        tier: StorageTier = create_disk_tier(settings.path, name=settings.name, institution=institution)
+    else:
+        from storage_tiers.object_store.tier import create_object_store
 
-    return create_object_store(
-        object_store_options(settings), name=settings.name, institution=institution, clock=clock
+        options = object_store_options(settings)
+        tier = create_object_store(options, name=settings.name, institution=institution, clock=clock)
+    require_institution(tier, settings, institution)
+    return tier
+
+
+def require_institution(tier: StorageTier, settings: Tier, institution: str) -> None:
+    """Close and refuse a tier that holds somebody else's records. Raises TierIdentityError."""
+    if tier.identity.institution == institution:
+        return
+    tier.close()
+    raise TierIdentityError(
+        f"The tier {settings.name!r} is that of another institution",
+        where=settings.where,
+        why=f"it was made for {tier.identity.institution!r}, the configuration is that of {institution!r}",
+        next_step="correct the place in the configuration; two institutions never share a tier, nothing was written",
     )
 
 
@@ -92,6 +113,6 @@ def object_store_options(settings: ObjectStore) -> "ObjectStoreOptions":
         path_style=settings.path_style,
         lock=None if lock is None else LockRule(mode=LockMode(lock.mode), days=lock.days),
         recipients=Recipients.parse(settings.recipients, where=where) if settings.recipients else None,
-        identities=None if identity is None else Identities.parse(read_secret(identity), where=where),
+        identities=None if identity is None else Identities.parse(read_whole_secret(identity), where=where),
         parallel=settings.parallel,
     )

@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from jindang import __version__
-from jindang.config import Disk, Settings, Tier
+from jindang.config import Disk, ObjectStore, Settings, Tier
 from jindang.secrets import read_secret
-from jindang.tiers import create_tier, open_bare_tier, open_tier
+from jindang.tiers import create_tier, open_bare_tier, open_object_store_tier, open_tier, require_institution
 from replication.placement import BASE
 from repository.catalog.catalog import Catalog
 from repository.clock import Clock, SystemClock
 from repository.durable import tier_errors
-from repository.errors import ConfigError, NotFoundError, RepositoryError
+from repository.errors import BaseTamperedError, ConfigError, InvalidInputError, NotFoundError, RepositoryError
 from repository.ingest.request import IngestRules
 from repository.model import ObjectId, ObjectRecord
 from repository.packages.package import Limits
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from replication.base.backup_base import BackupBase
     from replication.reconcile import Replication
     from replication.tier_pool import TierPool
+    from storage_tiers.object_store.tier import ObjectStoreTier
 
 SOFTWARE = f"Jindang {__version__}"
 
@@ -78,6 +79,10 @@ class Vault:
     def bare_tier(self, tier: Tier) -> StorageTier:
         """A tier itself, without retries and limits. Raises TierError."""
         return open_bare_tier(tier, uuid=self.catalog.tier_uuids().get(tier.name), clock=self.clock)
+
+    def object_store(self, tier: ObjectStore) -> "ObjectStoreTier":
+        """An object store itself, with its locks and features. Raises TierError."""
+        return open_object_store_tier(tier, uuid=self.catalog.tier_uuids().get(tier.name), clock=self.clock)
 
     def disk(self, tier: Disk) -> DiskTier:
         """A disk itself, with its storage root. Raises TierError."""
@@ -165,6 +170,24 @@ def open_catalog(settings: Settings) -> Catalog:
     )
 
 
+def open_known_base(settings: Settings, catalog: Catalog, *, stop: StopToken) -> "BackupBase":
+    """The backup base, if it is the one that the catalogue knows.
+
+    Raises:
+        BaseTamperedError: it is another one.
+        InvalidInputError: the catalogue knows of none yet.
+        ConfigError, BackupError: there is none, or it cannot be reached.
+    """
+    base = open_base(settings)
+    known = catalog.tier_uuids().get(BASE)
+    if known is None:
+        raise InvalidInputError(
+            "The backup base is not made yet", where=base.options.repository, next_step="run `jindang init` again"
+        )
+    _require_base(base, known, stop=stop)
+    return base
+
+
 def open_base(settings: Settings) -> "BackupBase":
     """The backup base of a configuration; not looked at yet.
 
@@ -232,35 +255,47 @@ def create_catalog(settings: Settings, *, needed: str, clock: Clock) -> list[Rep
         TierError, BackupError, CatalogError: the needed tier is not there, or the catalogue cannot be made.
         ConfigError: there is no such tier.
     """
-    openers = {tier.name: partial(_identity_of_tier, tier, clock) for tier in settings.tiers}
-    if settings.base is not None:
-        openers[BASE] = partial(_identity_of_base, settings)
-    if needed not in openers:
+    places = [tier.name for tier in settings.tiers] + ([BASE] if settings.base else [])
+    if needed not in places:
         settings.tier(needed)
-    identities: dict[str, str] = {}
+    _identity(settings, needed, clock=clock)
     missing = []
-    for name, opener in openers.items():
-        try:
-            identities[name] = opener()
-        except RepositoryError as error:
-            if name == needed:
-                raise
-            missing.append(error)
     with _created_catalog(settings) as catalog:
-        kinds = {tier.name: tier.kind for tier in settings.tiers}
-        for name, identity in identities.items():
-            catalog.register_tier(name, uuid=identity, kind=kinds.get(name, "borg"))
+        known = catalog.tier_uuids()
+        for name in places:
+            try:
+                identity = _identity(settings, name, clock=clock, uuid=known.get(name))
+            except RepositoryError as error:
+                if name == needed:
+                    raise
+                missing.append(error)
+            else:
+                kind = "borg" if name == BASE else settings.tier(name).kind
+                catalog.register_tier(name, uuid=identity, kind=kind)
     return missing
 
 
-def _identity_of_tier(tier: Tier, clock: Clock) -> str:
-    opened = open_bare_tier(tier, uuid=None, clock=clock)
-    opened.close()
-    return opened.identity.uuid
+def _identity(settings: Settings, name: str, *, clock: Clock, uuid: str | None = None) -> str:
+    """Who a tier or the base is, if it is there, and the one that is wanted. Raises TierError, BackupError."""
+    if name != BASE:
+        opened = open_bare_tier(settings.tier(name), uuid=uuid, clock=clock)
+        require_institution(opened, settings.tier(name), settings.institution.code)
+        opened.close()
+        return opened.identity.uuid
+    return _require_base(open_base(settings), uuid, stop=StopToken())
 
 
-def _identity_of_base(settings: Settings) -> str:
-    return open_base(settings).identity(stop=StopToken())
+def _require_base(base: "BackupBase", known: str | None, *, stop: StopToken) -> str:
+    """The base's identity. Raises BaseTamperedError when it is not the one that we know."""
+    identity = base.identity(stop=stop)
+    if known not in (None, identity):
+        raise BaseTamperedError(
+            "This is not our backup base",
+            where=base.options.repository,
+            why=f"it is {identity[:16]}, ours is {str(known)[:16]}",
+            next_step="correct the address in the configuration; an older copy of the base is for reading only",
+        )
+    return identity
 
 
 def _created_base(base: "BackupBase", *, stop: StopToken) -> str:

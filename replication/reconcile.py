@@ -84,23 +84,24 @@ class Replication:
             jobs: Iterator[Job] = iter([Job(object_id=object_id, target=target) for target in targets])
         else:
             jobs = self._jobs(targets, limit_bytes=limit_bytes)
-        under_way: set[Future[list[TransferOutcome]]] = set()
+        under_way: dict[Future[list[TransferOutcome]], Job] = {}
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="replicate") as threads:
             try:
                 while True:
                     while len(under_way) < QUEUED * self._parallel and (job := next(jobs, None)):
-                        under_way.add(
-                            threads.submit(
-                                self._transferrer.transfer_object,
-                                job.object_id,
-                                job.target,
-                                with_conflicts=object_id is not None,
-                            )
+                        if job in under_way.values():
+                            continue  # it asks the queue for all versions; twice at once, each would be sent twice
+                        future = threads.submit(
+                            self._transferrer.transfer_object,
+                            job.object_id,
+                            job.target,
+                            with_conflicts=object_id is not None,
                         )
+                        under_way[future] = job
                     if not under_way:
                         return
-                    done, under_way = wait(under_way, timeout=STOP_POLL_S, return_when=FIRST_COMPLETED)
-                    for future in done:
+                    for future in wait(under_way, timeout=STOP_POLL_S, return_when=FIRST_COMPLETED).done:
+                        del under_way[future]
                         yield from future.result()
                     self._stop.check()
             except BaseException:

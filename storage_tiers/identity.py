@@ -45,6 +45,10 @@ class TierIdentity:
             ) from error
         return identity
 
+    def __str__(self) -> str:
+        """For people to read, in messages."""
+        return f"{self.name!r} of institution {self.institution!r}, {self.uuid}"
+
     def to_bytes(self) -> bytes:
         """As it is stored."""
         return (json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n").encode()

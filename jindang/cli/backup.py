@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jindang.cli.invocation import Command, Invocation, duration_text, size_text
-from repository.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from jindang.vault import Vault
@@ -183,26 +182,9 @@ def export_key(invocation: Invocation, folder: Path) -> int:
 
 
 def _base(vault: "Vault", invocation: Invocation) -> "BackupBase":
-    """The base, if it is the one that the catalogue knows."""
-    from jindang.vault import open_base
-    from replication.placement import BASE
-    from repository.errors import BaseTamperedError
+    from jindang.vault import open_known_base
 
-    base = open_base(vault.settings)
-    known = vault.catalog.tier_uuids().get(BASE)
-    if known is None:
-        raise InvalidInputError(
-            "The backup base is not made yet", where=base.options.repository, next_step="run `jindang init` again"
-        )
-    found = base.identity(stop=invocation.stop)
-    if found != known:
-        raise BaseTamperedError(
-            "This is not our backup base",
-            where=base.options.repository,
-            why=f"it is {found[:16]}, ours is {known[:16]}",
-            next_step="correct the address in the configuration; an older copy of the base is for reading only",
-        )
-    return base
+    return open_known_base(vault.settings, vault.catalog, stop=invocation.stop)
 
 
 def _known(vault: "Vault") -> "list[Archive]":

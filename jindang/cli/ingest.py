@@ -103,7 +103,7 @@ class _Tally:
     def end(self, reports: Path) -> int:
         """Tell what it came to, write the report of what went wrong, and give the exit code."""
         bad = [plain for plain in self._packages if "error" in plain]
-        report = None if self._dry_run or not bad else _write_report(reports, bad, self._invocation)
+        report = None if self._dry_run or not bad else self._report(reports, bad)
         said = ", ".join(f"{status}: {count:,}" for status, count in sorted(self._counts.items()))
         self._invocation.say(f"{'Would be: ' if self._dry_run else ''}{said or 'nothing was done'}")
         if report:
@@ -115,6 +115,14 @@ class _Tally:
             click.echo(f"Error: {self.cut_off}", err=True)
             return self.cut_off.exit_code
         return _exit_code(bad)
+
+    def _report(self, folder: Path, bad: list[dict[str, Any]]) -> Path | None:
+        """Write what went wrong; where that cannot be written it is told, and does not take the summary's place."""
+        try:
+            return _write_report(folder, bad, self._invocation)
+        except RepositoryError as error:
+            click.echo(f"The report of what was not taken in could not be written: {error}", err=True)
+            return None
 
 
 def make_requests(

@@ -80,8 +80,8 @@ def run(
     """Copy what tiers are owed, and read every new copy back before it counts.
 
     The most endangered objects come first, then the oldest. It can be stopped and run again at any time, and two runs
-    at once do no harm. The exit code is 4 when a tier was down or a copy could not be made, 5 when something else lies
-    where a copy belongs, or no good copy of an object is left to read from.
+    at once do no harm. The exit code is 4 when a tier was down or a copy could not be made (3 when a secret could not
+    be read), 5 when something else lies where a copy belongs, or no good copy of an object is left to read from.
     """
     with invocation.open_vault() as vault:
         invocation.begin_long_work()
@@ -141,14 +141,11 @@ class _Tally:
         for tier, error in replication.down.items():
             explained = str(error).replace("\n", "\n  ")
             click.echo(f"tier {tier} is not available; what it is owed waits\n  {explained}", err=True)
-            self._exit_code = max(self._exit_code, 4)
+            self._exit_code = max(self._exit_code, error.exit_code)
         copied = sum(self._bytes.values())
         said = ", ".join(f"{status}: {count:,}" for status, count in sorted(self._counts.items()))
-        self._invocation.say(
-            f"{said or 'Nothing was to be done'}; {size_text(copied)} in {duration_text(elapsed_s)}"
-            if said
-            else "Nothing was to be done"
-        )
+        nothing = "Nothing was copied" if replication.down else "Nothing was to be done"
+        self._invocation.say(f"{said}; {size_text(copied)} in {duration_text(elapsed_s)}" if said else nothing)
         self._invocation.answer(
             {
                 "counts": self._counts,

@@ -1,11 +1,12 @@
-"""`jindang tier list | validate`: the places where copies live, and whether they keep their promises."""
+"""`jindang tier list | validate | locks`: the places where copies live, and whether they keep their promises."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from jindang.cli.invocation import Command, Invocation, size_text
+from jindang.cli.tier_locks import locks
+from jindang.cli.tier_validate import validate
 from repository.errors import RepositoryError
 
 if TYPE_CHECKING:
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 @click.group(name="tier")
 def command() -> None:
-    """List tiers, and try out whether one keeps its promises."""
+    """List tiers, try out whether one keeps its promises, and look after its locks."""
+
+
+command.add_command(validate)
+command.add_command(locks)
 
 
 @command.command(cls=Command, name="list")
@@ -76,35 +81,3 @@ def _state(vault: "Vault", tier: "Tier") -> tuple[int | None, RepositoryError | 
             opened.close()
     except RepositoryError as error:
         return None, error
-
-
-@command.command(cls=Command, name="validate")
-@click.argument("name")
-def validate(invocation: Invocation, name: str) -> int:
-    """Try out on the tier NAME whether it keeps what Jindang relies on; nothing is left behind.
-
-    It writes, reads, damages and removes objects of its own, and touches nothing else. Of an object store it also
-    finds out what the server can do. The exit code is 1 when a promise is broken.
-    """
-    from storage_tiers.contract.checks import run_contract
-
-    with invocation.open_vault() as vault:
-        stop = invocation.begin_long_work()
-        tier = vault.bare_tier(vault.settings.tier(name))
-        try:
-            results = []
-            for result in run_contract(tier, stop=stop):
-                results.append(result)
-                mark = "kept  " if result.passed else "BROKEN"
-                invocation.say(f"{mark}  {result.promise}")
-                if not result.passed:
-                    click.echo(f"  {result.detail}", err=True)
-            found = dict(tier.capabilities.found)
-        finally:
-            tier.close()
-    broken = sum(not result.passed for result in results)
-    for feature, there in sorted(found.items()):
-        invocation.say(f"{'yes' if there else 'no ':3}  {feature}")
-    invocation.say(f"{len(results)} promises tried, {broken} broken")
-    invocation.answer({"tier": name, "results": [asdict(result) for result in results], "capabilities": found})
-    return 1 if broken else 0

@@ -31,7 +31,13 @@ def simulated_store() -> Iterator[str]:
     try:
         host, port = server.get_host_and_port()
         endpoint = f"http://{host}:{port}"
-        with urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")):  # noqa: S310
-            yield endpoint
+        _call(f"{endpoint}/{BUCKET}", "PUT")
+        yield endpoint
+        _call(f"{endpoint}/moto-api/reset", "POST")  # else the next store of this process would hold the same
     finally:
         server.stop()
+
+
+def _call(url: str, method: str) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, method=method)):  # noqa: S310 - our own server
+        pass

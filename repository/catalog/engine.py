@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
 
+from repository.durable import free_bytes
 from repository.errors import (
     CatalogError,
     CatalogOutdatedError,
@@ -22,6 +23,8 @@ REVISION = "0002"
 """The migration that this release works with; a test compares it with the newest in `migrations/versions`."""
 
 BUSY_TIMEOUT_S = 60
+LEAST_BYTES = 1 << 20
+"""Below this a disk is full for a database: its log could not grow by one transaction."""
 
 
 def open_engine(url: str, *, password: str | None = None) -> Engine:
@@ -80,7 +83,7 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise
     except DBAPIError as error:
         reason = str(error.orig).strip()
-        if "disk is full" in reason or "No space left" in reason:
+        if "disk is full" in reason or "No space left" in reason or _is_full(engine, reason):
             raise TierFullError(
                 "There is no space left for the catalogue",
                 where=where,
@@ -95,6 +98,15 @@ def _translated(engine: Engine) -> Iterator[None]:
             next_step="check that the database is running and not damaged (`jindang doctor`); it can be rebuilt "
             "from a tier with `jindang catalog rebuild`",
         ) from error
+
+
+def _is_full(engine: Engine, reason: str) -> bool:
+    """Whether SQLite's "disk I/O error" means a full disk: with no byte free it cannot even say that."""
+    if engine.url.get_backend_name() != "sqlite" or "I/O error" not in reason:
+        return False
+    with contextlib.suppress(OSError):
+        return free_bytes(Path(engine.url.database or "").parent) < LEAST_BYTES
+    return False
 
 
 def schema_revision(engine: Engine) -> str | None:

@@ -190,15 +190,6 @@ class Inventory:
         """Content path -> size in bytes, for the files whose size the fixity block gives."""
         return {path: int(size) for size, paths in self.fixity.get(SIZE, {}).items() for path in paths}
 
-    def fixity_by_content_path(self) -> dict[str, dict[str, str]]:
-        """Content path -> algorithm -> digest, from the fixity block alone."""
-        found: dict[str, dict[str, str]] = {}
-        for algorithm, block in self.fixity.items():
-            for digest, paths in block.items():
-                for path in paths:
-                    found.setdefault(path, {})[algorithm] = digest
-        return found
-
     def to_bytes(self) -> bytes:
         """The inventory as it is stored: UTF-8 JSON, the same bytes for the same inventory."""
         return _json_bytes(_document(self))

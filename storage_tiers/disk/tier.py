@@ -192,7 +192,7 @@ def _require_same(identity: TierIdentity, path: Path, name: str, uuid: str | Non
         raise TierIdentityError(
             f"This is not the tier {name!r}",
             where=path,
-            why=f"it is {identity.name!r}, {identity.uuid}" + (f"; wanted is {uuid}" if uuid else ""),
+            why=f"it is {identity}" + (f"; wanted is {uuid}" if uuid else ""),
             next_step="mount the right disk, or correct the configuration",
         )
 

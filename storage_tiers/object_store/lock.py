@@ -97,7 +97,7 @@ def extend_locks(
     names: Names,
     *,
     rules: WriteRules,
-    ends_before: datetime,
+    ends_before: datetime | None,
     stop: StopToken,
     after: VersionRef | None = None,
 ) -> Iterator[LockedVersion]:
@@ -111,7 +111,7 @@ def extend_locks(
         bucket: with object lock.
         names: of the tier.
         rules: with the lock of the tier.
-        ends_before: locks that end before are extended.
+        ends_before: locks that end before are extended, and what has none is locked; None only looks.
         stop: polled for each version.
         after: where an earlier call came to.
 
@@ -133,11 +133,22 @@ def extend_locks(
         packs = [each for each in members if each[0] == names.of(ref).pack]
         ends = [bucket.head(key, version_id=version_id).retain_until for key, version_id in packs]
         earliest = None if None in ends else min((end for end in ends if end is not None), default=None)
-        enough = earliest is not None and earliest >= ends_before
+        enough = ends_before is None or (earliest is not None and earliest >= ends_before)
         if not enough:
             for key, version_id in members:
                 bucket.call("put_object_retention", key=key, VersionId=version_id, Retention=retention)
         yield LockedVersion(ref=ref, retain_until=earliest, extended_to=None if enough else until)
+
+
+def locks_by_itself(bucket: Bucket) -> bool:
+    """Whether the bucket locks what is put into it also where nobody asks for that: its default retention."""
+    try:
+        answer = bucket.call("get_object_lock_configuration")
+    except TierUnavailableError:
+        raise
+    except (TierError, NotFoundError):
+        return False
+    return bool(answer.get("ObjectLockConfiguration", {}).get("Rule"))
 
 
 def _stored_versions(bucket: Bucket, names: Names, begin: str | None) -> Iterator[tuple[VersionRef, str, str]]:

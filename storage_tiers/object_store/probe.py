@@ -11,6 +11,7 @@ from repository.errors import CopyConflictError, NotFoundError, TierDeniedError,
 from storage_tiers.object_store.client import Bucket, Connection, StoredObject, md5_of
 from storage_tiers.object_store.errors import BytesAlteredError
 from storage_tiers.object_store.names import CANARY
+from storage_tiers.object_store.put import remove_every_version
 from storage_tiers.object_store.rules import StoreFeatures
 
 _TEXT = b"A canary of Jindang: it may be deleted.\n"
@@ -39,7 +40,7 @@ class _Probe:
     def __init__(self, connection: Connection, key: str) -> None:
         self._bucket = Bucket(connection)
         self._key = key
-        self._made: list[tuple[str, str | None]] = []
+        self._made: set[str] = set()
 
     def run(self) -> StoreFeatures:
         first = self._put("first", _TEXT)
@@ -57,23 +58,23 @@ class _Probe:
     def close(self) -> None:
         """Remove what was made; what is locked by a rule of the bucket stays until its lock ends."""
         try:
-            for key, version_id in self._made:
+            for key in self._made:
                 with suppress(TierError, NotFoundError):
-                    self._bucket.call("delete_object", key=key, VersionId=version_id)
+                    remove_every_version(self._bucket, key)
         finally:
             self._bucket.close()
 
     def _put(self, name: str, body: bytes, *, md5: bytes | None = None, **parameters: Any) -> StoredObject:
         key = f"{self._key}-{name}"
-        stored = self._bucket.put(key, body, md5=md5 or md5_of(body), **parameters)
-        self._made.append((key, stored.version_id))
-        return stored
+        self._made.add(key)
+        return self._bucket.put(key, body, md5=md5 or md5_of(body), **parameters)
 
     def _put_altered(self) -> None:
         """Send other bytes than were signed, as a faulty device on the way would; without an MD5."""
+        key = f"{self._key}-signed"
+        self._made.add(key)
         with self._bucket.altered_in_transit(_OTHER):
-            self._bucket.call("put_object", key=f"{self._key}-signed", repeat=False, Body=_TEXT)
-        self._made.append((f"{self._key}-signed", None))
+            self._bucket.call("put_object", key=key, repeat=False, Body=_TEXT)
 
     def _refuses(self, attempt: Callable[[], object]) -> bool:
         try:
@@ -88,13 +89,12 @@ class _Probe:
 
     def _etag_of_parts_is_md5(self) -> bool:
         key = f"{self._key}-parts"
+        self._made.add(key)
         upload_id = self._bucket.call("create_multipart_upload", key=key)["UploadId"]
         part = self._bucket.call("upload_part", key=key, UploadId=upload_id, PartNumber=1, Body=_TEXT)
         parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
         self._bucket.call("complete_multipart_upload", key=key, UploadId=upload_id, MultipartUpload=parts)
-        found = self._bucket.head(key)
-        self._made.append((key, found.version_id))
-        return found.etag == f"{md5_of(md5_of(_TEXT)).hex()}-1"
+        return self._bucket.head(key).etag == f"{md5_of(md5_of(_TEXT)).hex()}-1"
 
     def _gives_ranges(self, stored: StoredObject) -> bool:
         try:

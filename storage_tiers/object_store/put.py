@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 from repository.errors import CopyConflictError, NotFoundError, TierDeniedError, TierUnavailableError
@@ -52,6 +52,22 @@ def head_or_none(bucket: Bucket, key: str) -> StoredObject | None:
         return bucket.head(key)
     except NotFoundError:
         return None
+
+
+def remove_every_version(bucket: Bucket, key: str) -> None:
+    """Remove what lies under one key, and what ever lay under it; nothing there is fine. For trials and canaries only.
+
+    A bucket that keeps versions would hold on to it all: to what several put at once, and to the marks of deletion.
+
+    Raises:
+        TierDeniedError: something under the key is locked.
+        TierError: the store could not be written.
+    """
+    page = bucket.call("list_object_versions", Prefix=key)
+    for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+        if each["Key"] == key:
+            with suppress(NotFoundError):
+                bucket.call("delete_object", key=key, VersionId=each["VersionId"])
 
 
 def put_new(

@@ -11,7 +11,7 @@ def readme(names: Names, *, encrypted: bool) -> str:
 _UNLOCK = """\
 Everything of an object is encrypted with age (https://age-encryption.org); with the private key in key.txt:
 
-    find copy -name '*.age' | while read -r f; do age -d -i key.txt -o "${f%.age}" "$f"; done
+    find copy -name '*.age' | while IFS= read -r f; do age -d -i key.txt -o "${f%.age}" "$f"; done
 
 """
 
@@ -32,13 +32,15 @@ Unzipped into one folder, the packs of an object are an object of OCFL 1.1 (http
 
 To get everything:    aws s3 cp --recursive s3://BUCKET/{prefix} copy
                       or rclone copy REMOTE:BUCKET/{prefix} copy
+                      (what lies in quarantine/ was found to be bad; canary/ and names with jindang- are no records)
 
 {unlock}\
 To find an object:    grep -rl --include='*.summary.json' '规划图' copy     by its title, or what else was said of it
                       grep -rl --include='*.inventory.json' 'J019' copy     by its identifier, or by a file's name
 
 To get it back:       cd into its folder, then, with N the newest version,
-                      for p in v*.zip; do unzip -q "$p" -d object; done
+                      for p in v*.zip; do LC_ALL=C.UTF-8 unzip -q -^ "$p" -d object; done
+                      (a pack without its summary was not finished: leave it out)
                       cp object/vN/inventory.json object/vN/inventory.json.sha512 object/
 To prove it:          cd object, then
                       sha512sum -c inventory.json.sha512

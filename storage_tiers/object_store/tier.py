@@ -2,7 +2,7 @@
 
     <prefix>jindang-tier.json             who this tier is
     <prefix>README.txt                    how to read it by hand
-    <prefix>jindang-capabilities.json     what the server was seen to do when the tier was made
+    <prefix>jindang-capabilities.json     what the server was last seen to do
     <prefix><object path>/v1.zip          the pack: the folder v1/ of the OCFL object
     <prefix><object path>/v1.inventory.json, v1.summary.json
 
@@ -24,11 +24,12 @@ from repository.stop import StopToken
 from storage_tiers.contract.trial import require_trial
 from storage_tiers.fixity_outcome import Depth, FixityOutcome
 from storage_tiers.identity import IDENTITY_FILE, TierIdentity
-from storage_tiers.object_store.client import Bucket, Connection
+from storage_tiers.object_store.client import Bucket, Connection, md5_of
+from storage_tiers.object_store.lock import LockedVersion, extend_locks
 from storage_tiers.object_store.multipart import abort_stale_uploads
 from storage_tiers.object_store.names import FEATURES_KEY, README_KEY, Names, in_order
 from storage_tiers.object_store.probe import probe_capabilities
-from storage_tiers.object_store.put import MemoryBudget, head_or_none, put_new
+from storage_tiers.object_store.put import MemoryBudget, head_or_none, put_new, remove_every_version
 from storage_tiers.object_store.quarantine import quarantine
 from storage_tiers.object_store.reading import VersionReader
 from storage_tiers.object_store.readme import readme
@@ -170,7 +171,7 @@ class ObjectStoreTier:
         self, options: ObjectStoreOptions, *, identity: TierIdentity, bucket: Bucket, rules: WriteRules
     ) -> None:
         self._identity, self._names, self._rules = identity, options.names, rules
-        self.bucket = bucket
+        self._connection, self.bucket = options.connection, bucket
         self._parallel = options.parallel
         self._workers = ThreadPoolExecutor(options.parallel, thread_name_prefix="object-store")
         sealing = Sealing(recipients=options.recipients, identities=options.identities)
@@ -239,12 +240,28 @@ class ObjectStoreTier:
         return quarantine(self.bucket, self._names, ref, rules=self._rules, note=note)
 
     def remove_trial(self, ref: VersionRef) -> None:
-        """As `TrialTier` says: exactly the keys of one version of a trial object."""
+        """As `TrialTier` says: exactly the keys of one version of a trial object, with all that lay under them."""
         require_trial(ref)
         for key in reversed(self._names.of(ref).in_order):
-            found = head_or_none(self.bucket, key)
-            if found is not None:
-                self.bucket.call("delete_object", key=key, VersionId=found.version_id)
+            remove_every_version(self.bucket, key)
+
+    def refresh_features(self) -> StoreFeatures:
+        """Find out anew what the server can do, and note it; it holds for this tier when it is opened again.
+
+        The note alone is ever written over; a bucket that keeps versions keeps the old ones.
+
+        Raises:
+            TierError: the store could not be reached, or may not be written.
+        """
+        features = probe_capabilities(self._connection, self._names.prefix)
+        key, data = f"{self._names.prefix}{FEATURES_KEY}", json_bytes(asdict(features))
+        if features != self._rules.features or head_or_none(self.bucket, key) is None:
+            self.bucket.put(key, data, md5=md5_of(data), **self._rules.lock_parameters())
+        return features
+
+    def locks(self, *, extend_before: datetime | None, stop: StopToken) -> Iterator[LockedVersion]:
+        """The lock of every version, extended where it ends before a moment; None only looks. See `extend_locks`."""
+        return extend_locks(self.bucket, self._names, rules=self._rules, ends_before=extend_before, stop=stop)
 
     def usage(self) -> Usage:
         """S3 has no request for it."""
@@ -277,14 +294,14 @@ def _read_identity(bucket: Bucket, key: str, *, name: str, uuid: str | None) -> 
         raise TierIdentityError(
             f"This is not the tier {name!r}",
             where=where,
-            why=f"it is {identity.name!r}, {identity.uuid}" + (f"; wanted is {uuid}" if uuid else ""),
+            why=f"it is {identity}" + (f"; wanted is {uuid}" if uuid else ""),
             next_step="correct endpoint, bucket and prefix in the configuration",
         )
     return identity
 
 
 def _read_features(bucket: Bucket, key: str) -> StoreFeatures:
-    """What was found when the tier was made; the careful values where nothing was noted."""
+    """What was found when the tier was made or last tried; the careful values where nothing was noted."""
     try:
         return StoreFeatures(**json.loads(bucket.read(key).data))
     except NotFoundError:

@@ -221,5 +221,5 @@ class VersionWriter:
             "Something else lies in the object store under the name of this copy",
             where=f"{self.bucket.where}/{key}",
             why=why,
-            next_step="find out who wrote it; quarantine it, then put the copy again",
+            next_step="find out who wrote it, and which of the two is right; nothing was overwritten",
         )

@@ -106,3 +106,13 @@ def test_the_exit_code_is_the_worst_of_all_packages() -> None:
     assert ingest._exit_code([plain("refused", 1), plain("failed", 4)]) == 4
     assert ingest._exit_code([plain("failed", 4), plain("failed", 5), plain("refused", 1)]) == 5
     assert ingest._exit_code([plain("failed", 1)]) == 1
+
+
+def test_a_report_that_cannot_be_written_does_not_take_the_summarys_place(
+    jindang: CommandLine, tmp_path: Path
+) -> None:
+    (jindang.data / "reports").write_text("a file where the folder of reports should be")
+    said = jindang("ingest", deposit(tmp_path / "good"), tmp_path / "none")
+    assert said.code == 1
+    assert "could not be written" in said.err
+    assert "new object: 1" in said.out

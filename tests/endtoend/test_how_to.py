@@ -1,31 +1,22 @@
 """The commands in docs/how-to work, word for word, one after the other, as they stand on the page."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.packages_builder import bag, write_folder, write_zip
 from tests.fixtures.command_line import CONFIG, deposit
+from tests.fixtures.pages import PAGES, blocks, run
 
-PAGES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 CODE = "J019-WS·2015·D30-003-005"
 OPERATORS_PAGES = (
     "take-in-packages",
     "describe-packages",
     "get-records-out",
     "when-a-package-is-refused",
-    "rebuild-the-catalogue",
 )
-
-
-def blocks(page: str, language: str) -> list[str]:
-    text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
 
 
 WITHOUT_TIERS = re.sub(r"(?m)^tiers: .*\n", "", CONFIG.format(database="{}"))
@@ -51,22 +42,9 @@ def archive(tmp_path: Path) -> Path:
     return folder
 
 
-def run(folder: Path, script: str) -> str:
-    """Run a page's commands in a shell that stops at the first that fails."""
-    home = folder.parent / "home"
-    home.mkdir(exist_ok=True)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "HOME": str(home)}
-    environment.pop("JINDANG_CONFIG", None)
-    argv = ["bash", "-euo", "pipefail", "-c", script]
-    done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.parametrize("page", OPERATORS_PAGES)
 def test_the_commands_of_the_page_work_word_for_word(archive: Path, page: str) -> None:
-    if page in ("get-records-out", "rebuild-the-catalogue"):
+    if page == "get-records-out":
         run(archive, "jindang ingest deposits/*")
     said = run(archive, "\n".join(blocks(page, "sh")))
     if page == "describe-packages":

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,11 +14,13 @@ from jindang.demo.configuration import write_demo_configuration
 from jindang.demo.simulated_store import simulated_store
 from tests.doubles.archive import flip_a_byte
 from tests.doubles.postgres import fresh_database
-from tests.fixtures.catalog_rows import Rows, catalog_rows
+from tests.faults.small_disk import Disks, small_disk
+from tests.fixtures.catalog_rows import catalog_rows
 from tests.fixtures.command_line import CommandLine, deposit
+from tests.fixtures.offsite import PLACES, change, figures, take_in, told
 
-NAME = "J019-WS·2015·D30-003-005"
-PLACES = ("primary", "second", "store", "base")
+
+__all__ = ["small_disk"]
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +49,16 @@ def far(command_line: CommandLine, tmp_path: Path, store: str, database: str) ->
     """The demo's four places, and three objects on the first, one of them with two versions."""
     jindang = command_line
     write_demo_configuration(tmp_path / "vault", endpoint=store)
-    text = jindang.config.read_text().replace(
-        "bucket: jindang-demo", f"bucket: jindang-demo\n    prefix: {tmp_path.name}"
-    )
-    jindang.config.write_text(text + (f"database: {{url: '{database}'}}\n" if database else ""))
+    change(jindang.config, {"bucket: jindang-demo": f"bucket: jindang-demo\n    prefix: {tmp_path.name}"})
+    if database:
+        jindang.config.write_text(f"{jindang.config.read_text()}database: {{url: '{database}'}}\n")
     assert jindang("init").code == 0
-    deposit(tmp_path / NAME, page="one", other="same")
-    (tmp_path / f"{NAME}.yaml").write_text("title: 办法\nsecurity_class: 公开\nopening_status: 开放\n")
-    assert jindang("ingest", tmp_path / NAME, deposit(tmp_path / "b"), deposit(tmp_path / "c")).code == 0
-    deposit(tmp_path / NAME, page="two", other="same")
-    assert jindang("ingest", tmp_path / NAME).code == 0
+    take_in(jindang, tmp_path)
     return jindang
 
 
 def url_of(jindang: CommandLine, database: str) -> str:
     return database or f"sqlite:///{jindang.data}/catalogue.sqlite"
-
-
-def figures(jindang: CommandLine) -> dict[str, tuple[int, int, int]]:
-    """Place -> copies wanted, held, verified."""
-    tiers: list[dict[str, Any]] = jindang.json("status")["tiers"]
-    return {t["name"]: (t["copies_wanted"], t["copies_held"], t["copies_verified"]) for t in tiers}
 
 
 def test_every_place_gets_what_it_is_owed_and_the_lag_is_shown(far: CommandLine) -> None:
@@ -105,15 +95,6 @@ def test_each_place_alone_gives_the_catalogue_back(
     assert far.json("catalog", "check")["agree"] is True
 
 
-def told(rows: Rows) -> dict[str, Any]:
-    """What all places tell alike: objects, versions and how they came; not which copies there are."""
-    return {
-        "objects": rows["objects"],
-        "versions": rows["versions"],
-        "ingestions": [row for row in rows["events"] if "ingestion" in row],
-    }
-
-
 def _lose_the_catalogue(jindang: CommandLine, database: str, request: pytest.FixtureRequest) -> str:
     if not database:
         shutil.rmtree(jindang.data)
@@ -145,7 +126,7 @@ class TestTrouble:
         assert said.code == 4
         assert said.err.count("The tier 'second' is not there") == 1
         assert "mount the disk" in said.err
-        assert figures_of_down(far) == (4, 0, 0)
+        assert figures(far, code=4)["second"] == (4, 0, 0)
         (far.folder / "unplugged").rename(second)
         assert far.json("replicate", "run")["counts"] == {"copied": 4}
 
@@ -194,11 +175,121 @@ class TestTrouble:
         assert "conflict: b v1 to second" in said.err
         assert far("replicate", "plan").code == 1
 
+    @pytest.mark.parametrize(
+        ("old", "new", "says", "step"),
+        [
+            ("bucket: jindang-demo", "bucket: no-such-bucket", "There is no such bucket", "or make the bucket"),
+            ("endpoint: http://127.0.0.1:", "endpoint: http://127.0.0.1:9  # ", "cannot be reached", "the network"),
+            ("endpoint: http://127.0.0.1:", "endpoint: http://no-such-host.invalid  # ", "resolve", "the network"),
+        ],
+        ids=["bucket", "down", "dns"],
+    )
+    def test_a_store_that_is_not_there_is_one_message_and_the_others_are_served(
+        self, far: CommandLine, old: str, new: str, says: str, step: str
+    ) -> None:
+        """A11, A22."""
+        right = far.config.read_text()
+        change(far.config, {old: new})
+        said = far("replicate", "run")
+        assert said.code == 4
+        assert said.err.count("tier store is not available; what it is owed waits") == 1
+        assert says in said.err
+        assert step in said.err.split("Next step: ")[1]
+        assert figures(far, code=4)["second"] == (4, 4, 4)
+        far.config.write_text(right)
+        assert far.json("replicate", "run")["counts"] == {"copied": 4}
+
+    def test_a_secret_that_is_not_there_is_a_fault_of_the_configuration(self, far: CommandLine) -> None:
+        (far.folder / "secrets" / "store-secret-key").rename(far.folder / "aside")
+        said = far("replicate", "run", "--tier", "store")
+        assert said.code == 3
+        assert "A secret cannot be read" in said.err
+        assert "store-secret-key" in said.err
+        assert "Nothing was copied" in said.out
+
+    def test_the_tiers_of_another_institution_are_neither_written_nor_adopted(
+        self, far: CommandLine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """A bucket or a disk was named that belongs to somebody else; the catalogue knows nothing of it yet."""
+        assert far("replicate", "run").code == 0
+        other = CommandLine(tmp_path / "other", capsys)
+        shutil.copytree(far.folder / "secrets", other.folder / "secrets")
+        other.config.write_text(far.config.read_text().replace("120000", "310000"))
+        said = other("init")
+        assert said.code == 4
+        assert "The tier 'store' is that of another institution" in said.err
+        assert "made for '120000', the configuration is that of '310000'" in said.err
+        assert other("catalog", "rebuild", "--from", "store").code == 4
+        disk = other.config.read_text().replace("path: second", f"path: {far.folder}/second")
+        other.config.write_text(disk)
+        assert "The tier 'second' is that of another institution" in other("init").err
+        assert figures(far)["store"] == (4, 4, 4)
+
+    def test_a_bucket_that_was_swapped_is_told_by_whose_it_is(self, far: CommandLine, tmp_path: Path) -> None:
+        change(far.config, {f"prefix: {tmp_path.name}": f"prefix: {tmp_path.name}-other"})
+        for file in far.data.glob("catalogue.sqlite*"):
+            file.rename(file.with_name(f"aside-{file.name}"))
+        assert far("init").code == 0
+        for file in far.data.glob("aside-*"):
+            file.rename(file.with_name(file.name.removeprefix("aside-")))
+        said = far("replicate", "run", "--tier", "store")
+        assert said.code == 4
+        assert "This is not the tier 'store'" in said.err
+        assert "of institution '120000'" in said.err
+        assert "correct endpoint, bucket and prefix" in said.err
+
+    def test_a_full_disk_gets_what_fits_and_the_rest_when_there_is_space(
+        self, far: CommandLine, tmp_path: Path, small_disk: Disks
+    ) -> None:
+        """A21."""
+        disk = small_disk(tmp_path / "small", size="2m")
+        shutil.copytree(far.folder / "second", disk.path / "tier")
+        shutil.rmtree(far.folder / "second")
+        (far.folder / "second").symlink_to(disk.path / "tier")
+        deposit(tmp_path / "big").joinpath("film.mov").write_bytes(os.urandom(4 << 20))
+        assert far("ingest", tmp_path / "big").code == 0
+        said = far("replicate", "run", "--tier", "second")
+        assert said.code == 4
+        assert "target failed: big v1 to second" in said.err
+        assert "There is not enough space for this version" in said.err
+        assert "add space, then run the same command again" in said.err
+        assert figures(far)["second"] == (5, 4, 4)
+        disk.grow(size="16m")
+        assert far.json("replicate", "run", "--tier", "second")["counts"] == {"copied": 1}
+
+    def test_a_full_base_is_told_and_gets_the_rest_when_there_is_space(self, far: CommandLine) -> None:
+        """A21: what the base's keeper holds back as free space."""
+        settings = far.folder / "base" / "config"
+        right = settings.read_text()
+        change(settings, {"additional_free_space = 0": "additional_free_space = 900T"})
+        said = far("backup", "run")
+        assert said.code == 4
+        assert "The backup base has no space left" in said.err
+        assert "give it more disk or a larger quota" in said.err
+        assert figures(far)["base"] == (4, 0, 0)
+        settings.write_text(right)
+        assert far("backup", "run").code == 0
+        assert figures(far)["base"] == (4, 4, 4)
+
+    def test_a_base_that_somebody_else_works_on_is_told_after_the_configured_wait(self, far: CommandLine) -> None:
+        """The lock is that of a living process on this machine: our own."""
+        change(far.config, {"  repository: base\n": "  repository: base\n  lock_wait_s: 1\n"})
+        lock = far.folder / "base" / "lock.exclusive"
+        lock.mkdir()
+        (lock / f"another-machine@1.{os.getpid()}-0").touch()
+        said = far("backup", "run")
+        assert said.code == 4
+        assert "Somebody else is working on the backup base" in said.err
+        assert "wait until that is finished and run again" in said.err
+        shutil.rmtree(lock)
+        assert far("backup", "run").code == 0
+
     def test_a_wrong_passphrase_is_told_in_words(self, far: CommandLine) -> None:
         (far.folder / "secrets" / "base-passphrase").write_text("wrong\n")
         said = far("backup", "run")
-        assert said.code in (3, 4)
-        assert "passphrase" in said.err
+        assert said.code == 3
+        assert "The passphrase of the backup base is wrong" in said.err
+        assert "give the one that the base was made with" in said.err
         assert figures(far)["base"] == (4, 0, 0)
 
     def test_a_deleted_archive_is_noticed_and_nothing_is_compacted(self, far: CommandLine) -> None:
@@ -242,6 +333,15 @@ class TestTrouble:
         assert far("replicate", "run").code == 0
         assert far("ocfl", "validate", far.folder / "second").code == 0
 
+    def test_the_doctor_looks_at_every_place(self, far: CommandLine) -> None:
+        findings = {finding["subject"]: finding for finding in far.json("doctor")["findings"]}
+        for subject in ("tier primary", "tier second", "tier store", "backup base"):
+            assert findings[subject]["verdict"] != "WRONG", findings[subject]
+        (far.folder / "base").rename(far.folder / "gone")
+        findings = {finding["subject"]: finding for finding in far.json("doctor", code=4)["findings"]}
+        assert findings["backup base"]["verdict"] == "WRONG"
+        assert findings["backup base"]["next_step"]
+
     def test_tiers_are_listed_with_what_they_are(self, far: CommandLine) -> None:
         tiers = far.json("tier", "list")["tiers"]
         assert [(tier["name"], tier["kind"], tier["problem"]) for tier in tiers] == [
@@ -249,9 +349,3 @@ class TestTrouble:
             ("second", "disk", None),
             ("store", "object-store", None),
         ]
-
-
-def figures_of_down(jindang: CommandLine) -> tuple[int, int, int]:
-    """Of `second`, while it is not there and `status` says so by its exit code."""
-    tiers = jindang.json("status", code=4)["tiers"]
-    return next((t["copies_wanted"], t["copies_held"], t["copies_verified"]) for t in tiers if t["name"] == "second")

@@ -66,7 +66,7 @@ def test_output_that_nobody_reads_on_is_no_error(jindang: CommandLine, tmp_path:
 def test_a_fault_of_ours_is_told_in_words_and_is_not_a_success(
     jindang: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr("jindang.vault.Vault.__init__", broken)

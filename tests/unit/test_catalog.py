@@ -9,8 +9,8 @@ from alembic.script import ScriptDirectory
 
 import repository.catalog
 from repository.catalog.catalog import Catalog
-from repository.catalog.engine import REVISION
-from repository.errors import CatalogError, CatalogUnavailableError
+from repository.catalog.engine import REVISION, open_engine, writing
+from repository.errors import CatalogError, CatalogUnavailableError, TierFullError
 from tests.fixtures.catalog_contract import CatalogContract, record
 from tests.fixtures.transfers_contract import TransfersContract
 
@@ -82,3 +82,15 @@ def test_a_damaged_database_is_an_error_and_not_an_answer(tmp_path: Path) -> Non
     path.write_bytes(damaged)
     with pytest.raises(CatalogError, match="catalog rebuild"), Catalog(f"sqlite:///{path}") as again:
         list(again.heads_by_path())
+
+
+@pytest.mark.parametrize(("free", "error"), [(0, TierFullError), (1 << 30, CatalogUnavailableError)])
+def test_an_io_error_on_a_full_disk_is_told_as_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, error: type[Exception]
+) -> None:
+    """SQLite says "disk I/O error" when not even its log can grow; with space left it is what it says."""
+    monkeypatch.setattr("repository.catalog.engine.free_bytes", lambda _folder: free)
+    engine = open_engine(f"sqlite:///{tmp_path}/catalogue.sqlite")
+    with pytest.raises(error), writing(engine):
+        raise sa.exc.OperationalError("INSERT", {}, Exception("disk I/O error"))
+    engine.dispose()

@@ -6,7 +6,7 @@ import pytest
 
 from jindang.config import Secret, Settings
 from jindang.config_file import MAX_CONFIG_BYTES, load_settings
-from jindang.secrets import read_secret
+from jindang.secrets import read_secret, read_whole_secret
 from repository.errors import ConfigError
 
 SMALLEST = """\
@@ -197,6 +197,7 @@ def test_a_secret_comes_from_where_the_reference_says(tmp_path: Path, monkeypatc
     monkeypatch.setenv("A_SECRET", "from the environment")
     assert read_secret(Secret(env="A_SECRET")) == "from the environment"
     assert read_secret(Secret(file=tmp_path / "secret")) == "from the file"
+    assert read_whole_secret(Secret(file=tmp_path / "secret")) == "from the file\nsecond line\n"
     assert read_secret(Secret(command=("printf", "%s\n", "from a program"))) == "from a program"
 
 

@@ -91,7 +91,6 @@ def test_logical_state_and_content_paths() -> None:
     assert made.added_content() == {"v2/content/data/二.tif": TWO}
     assert made.content_root() == "v2/content"
     assert set(made.sizes().values()) == {1}
-    assert made.fixity_by_content_path()["v1/content/copy"] == {"size": "1"}
 
 
 def test_asking_for_what_is_not_there() -> None:
