@@ -277,11 +277,20 @@ class Transferrer:
                 target.quarantine_version(
                     expected.ref, note={"reason": str(error), "at": self._clock.now().isoformat()}
                 )
+                self._owe_again(transfer, target)
             except TierDeniedError:
                 status = TransferStatus.CONFLICT  # an immutable tier keeps it; the name will never be free
             except RepositoryError:
                 pass  # the next run finds it again
         raise _FailureError(status=status, error=error)
+
+    def _owe_again(self, transfer: Transfer, target: StorageTier) -> None:
+        """What went into quarantine with the version, because the tier gives up objects as a whole, is owed again."""
+        copies = self._catalog.list_copies(transfer.object_id)
+        numbers = sorted(copy.version for copy in copies if copy.tier == transfer.tier)
+        gone = [number for number in numbers if not _is_there(target, VersionRef(transfer.object_path, number))]
+        if gone:
+            self._catalog.transfers.requeue(transfer.object_id, gone, tier=transfer.tier)
 
     # telling
 
@@ -308,6 +317,9 @@ class Transferrer:
         )
 
 
-def failures(outcomes: Sequence[TransferOutcome]) -> list[TransferOutcome]:
-    """Those that did not end with a verified copy."""
-    return [outcome for outcome in outcomes if not outcome.status.is_done]
+def _is_there(tier: StorageTier, ref: VersionRef) -> bool:
+    try:
+        tier.stat_version(ref)
+    except NotFoundError:
+        return False
+    return True

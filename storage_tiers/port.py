@@ -216,7 +216,8 @@ class StorageTier(Protocol):
     def quarantine_version(self, ref: VersionRef, *, note: Mapping[str, object]) -> str:
         """Move a copy that is bad out of the way, with a note beside it; its name is free afterwards.
 
-        Nothing is deleted, and nothing but this version is touched.
+        Nothing is deleted, and no other object is touched. Where a tier cannot give up an older version alone, as an
+        OCFL object on a disk, all versions of the object go with it; `stat_version` tells which are still there.
 
         Returns: where it lies now.
 

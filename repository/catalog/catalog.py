@@ -17,9 +17,10 @@ from repository.catalog.archives import ArchiveList
 from repository.catalog.counters import Counters, count, insert
 from repository.catalog.dump import dump_database
 from repository.catalog.engine import open_engine, reading, require_current_schema, upgrade_schema, writing
+from repository.catalog.placing import place
 from repository.catalog.recording import Wanted, is_known, write_copies, write_events, write_objects
 from repository.catalog.rows import event_of, metadata_of, summary_of, version_of
-from repository.catalog.transfers import TransferQueue, place
+from repository.catalog.transfers import TransferQueue
 from repository.errors import CatalogError
 from repository.model import (
     CopyRecord,

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine
 from repository.catalog import schema
 from repository.catalog.counters import Counters, add, copies_scope, count, insert, transfers_scope
 from repository.catalog.engine import reading, writing
+from repository.catalog.placing import place
 from repository.catalog.recording import Wanted, tier_id, write_events
-from repository.catalog.rows import metadata_of
 from repository.model import CopyState, Event, ObjectId, Transfer, TransferState, TransferTotals
 
 PAGE_OBJECTS = 500
@@ -176,6 +176,35 @@ class TransferQueue:
             write_events(connection, events)
             count(connection, counters)
 
+    def requeue(
+        self, object_id: ObjectId, versions: Sequence[int], *, tier: str, events: Sequence[Event] = ()
+    ) -> None:
+        """Note that a tier does not hold copies any more that it held; it is owed them again, from the front."""
+        with writing(self._engine) as connection:
+            counters: Counters = {}
+            key, target = _object_key(connection, object_id), tier_id(connection, tier)
+            c, v = schema.copies.c, schema.versions.c
+            sizes = sa.select(v.number, v.stored_bytes).where(v.object_id == key, v.number.in_(versions))
+            for number, stored_bytes in connection.execute(sizes).all():
+                where = (c.object_id == key, c.version == number, c.tier_id == target)
+                before = connection.execute(sa.delete(schema.copies).where(*where).returning(c.state)).scalar()
+                if before is not None:
+                    add(counters, copies_scope(tier, before), copies=-1, stored_bytes=-stored_bytes)
+                if before == CopyState.VERIFIED:
+                    _change_urgency(connection, key, number, -1)
+            place(connection, [key], lambda _metadata: self._held_or_owed(connection, key, tier), counters=counters)
+            write_events(connection, events)
+            count(connection, counters)
+
+    def _held_or_owed(self, connection: Connection, key: int, tier: str) -> list[str]:
+        """Every tier that has or is owed something of an object already, and one more."""
+        tiers, c, t = schema.tiers.c, schema.copies.c, schema.transfers.c
+        ids = sa.union(
+            sa.select(c.tier_id).where(c.object_id == key), sa.select(t.tier_id).where(t.object_id == key)
+        ).subquery()
+        names = connection.execute(sa.select(tiers.name).where(tiers.id.in_(sa.select(ids.c[0])))).scalars().all()
+        return [*names, tier]
+
     def note_rate(self, tier: str, rate_bps: float) -> None:
         """Note how fast copies got to a tier, read back included, for the next plan."""
         with writing(self._engine) as connection:
@@ -196,64 +225,6 @@ class TransferQueue:
             _set_state(connection, key, transfer, tier=tier, state=CopyState.DAMAGED, at=None, counters=counters)
             write_events(connection, events)
             count(connection, counters)
-
-
-def place(connection: Connection, keys: Sequence[int], wanted: Wanted, *, counters: Counters) -> None:
-    """Bring the queue of some objects in line with what is wanted for their newest metadata.
-
-    Tiers that are not registered yet get nothing; the next `place_all` sees them, once they are.
-    """
-    if not keys:
-        return
-    tiers = {row[0]: row[1] for row in connection.execute(sa.select(schema.tiers.c.name, schema.tiers.c.id))}
-    names = {key: name for name, key in tiers.items()}
-    o, v, c, t = schema.objects, schema.versions.c, schema.copies.c, schema.transfers.c
-    targets = {
-        row.id: {tiers[name] for name in wanted(metadata_of(row)) if name in tiers}
-        for row in connection.execute(sa.select(o).where(o.c.id.in_(keys)))
-    }
-    versions = connection.execute(
-        sa.select(v.object_id, v.number, v.created_at, v.stored_bytes).where(v.object_id.in_(keys))
-    ).all()
-    sizes = {(row.object_id, row.number): row.stored_bytes for row in versions}
-    verified: dict[tuple[int, int], int] = {}
-    held = set()
-    for row in connection.execute(sa.select(c.object_id, c.version, c.tier_id, c.state).where(c.object_id.in_(keys))):
-        held.add((row.object_id, row.version, row.tier_id))
-        if row.state == CopyState.VERIFIED:
-            verified[row.object_id, row.version] = verified.get((row.object_id, row.version), 0) + 1
-    queued = {
-        (row.object_id, row.version, row.tier_id): row.state
-        for row in connection.execute(
-            sa.select(t.object_id, t.version, t.tier_id, t.state).where(t.object_id.in_(keys))
-        )
-    }
-    new = []
-    for row in versions:
-        for target in sorted(targets[row.object_id]):
-            place_of_copy = (row.object_id, row.number, target)
-            if place_of_copy not in held and place_of_copy not in queued:
-                new.append(
-                    {
-                        "object_id": row.object_id,
-                        "version": row.number,
-                        "tier_id": target,
-                        "state": TransferState.WAITING,
-                        "wanted_at": row.created_at,
-                        "verified_copies": verified.get((row.object_id, row.number), 0),
-                        "attempts": 0,
-                    }
-                )
-                scope = transfers_scope(names[target], TransferState.WAITING)
-                add(counters, scope, copies=1, stored_bytes=row.stored_bytes)
-    if new:
-        connection.execute(sa.insert(schema.transfers), new)
-    for (key, number, target), state in queued.items():
-        if target not in targets[key] or (key, number, target) in held:
-            where = (t.object_id == key, t.version == number, t.tier_id == target)
-            connection.execute(sa.delete(schema.transfers).where(*where))
-            scope = transfers_scope(names[target], state)
-            add(counters, scope, copies=-1, stored_bytes=-sizes[key, number])
 
 
 def _joined() -> sa.Select[tuple[object, ...]]:
@@ -334,7 +305,7 @@ def _verified(
     else:
         before = _set_state(connection, key, transfer, tier=tier, state=CopyState.VERIFIED, at=at, counters=counters)
     if before != CopyState.VERIFIED:
-        _change_urgency(connection, key, transfer, 1)
+        _change_urgency(connection, key, transfer.version, 1)
 
 
 def _set_state(
@@ -358,15 +329,15 @@ def _set_state(
     add(counters, copies_scope(tier, before), copies=-1, stored_bytes=-transfer.stored_bytes)
     add(counters, copies_scope(tier, state), copies=1, stored_bytes=transfer.stored_bytes)
     if before == CopyState.VERIFIED and state != CopyState.VERIFIED:
-        _change_urgency(connection, key, transfer, -1)
+        _change_urgency(connection, key, transfer.version, -1)
     return str(before)
 
 
-def _change_urgency(connection: Connection, key: int, transfer: Transfer, change: int) -> None:
+def _change_urgency(connection: Connection, key: int, version: int, change: int) -> None:
     t = schema.transfers.c
     connection.execute(
         sa.update(schema.transfers)
-        .where(t.object_id == key, t.version == transfer.version)
+        .where(t.object_id == key, t.version == version)
         .values(verified_copies=t.verified_copies + change)
     )
 

@@ -86,6 +86,11 @@ def offsite(vault: Path, backed_up: str) -> Path:
     return vault
 
 
+def awk_of(text: str) -> list[str]:
+    """The program that lists the digests of a manifest, wherever a text has it."""
+    return re.findall(r"awk -F.* inventory\.json \|", text)
+
+
 def section(name: str, names: dict[str, str]) -> str:
     return renamed("".join(blocks("recover-by-hand", "sh", section=name)), names)
 
@@ -116,8 +121,15 @@ class TestRecoverByHand:
         with pytest.raises(AssertionError, match="page: FAILED"):
             run(empty, section("Prove that all is what was stored", names) + "\nfalse")
 
+    def agree(self, readme: str) -> None:
+        """What lies on the place itself says the same as the page."""
+        assert awk_of(readme) == awk_of(
+            blocks("recover-by-hand", "sh", section="Prove that all is what was stored")[0]
+        )
+
     def test_from_a_disk(self, empty: Path, names: dict[str, str]) -> None:
         run(empty, section("From a disk", names))
+        self.agree((empty / "storage-root" / "README.txt").read_text())
         self.prove(empty, names)
 
     @pytest.mark.parametrize("program", ["sh", "aws"])
@@ -130,6 +142,10 @@ class TestRecoverByHand:
             fetch = "\n".join(line for line in fetch.splitlines() if line.startswith("export ")) + f"\n{by_aws}"
             here["s3://jindang/"] = f"s3://{bucket}/"
         run(empty, renamed(fetch, here))
+        readme = (empty / "copy" / "README.txt").read_text()
+        self.agree(readme)
+        assert "unzip -q -^ " in readme
+        assert ("age -d -i " in readme) is (bucket == "jindang-sealed")
         sealed = [path.suffix == ".age" for path in (empty / "copy").rglob("v*.*")]
         assert sealed == [bucket == "jindang-sealed"] * 6
         unfinished = empty / "copy" / OBJECT / "v3.zip"

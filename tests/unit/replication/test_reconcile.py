@@ -135,6 +135,26 @@ def test_a_copy_that_changed_in_transit_never_counts(tmp_path: Path) -> None:
     assert is_whole(far, archive)
 
 
+def test_what_a_tier_gives_up_with_a_bad_version_is_owed_again(archive: Archive) -> None:
+    """A1, on a disk: an older version is bad; only the whole object can be moved away, so all of it is owed again."""
+    archive.ingest(NAME, FILES)
+    archive.ingest(NAME, {**FILES, "new": b"new"})
+    archive.replicate("second")
+    root = archive.folder / "second" / archive.ref(NAME).object_path
+    flip_a_byte(root / "v1/content/data/0001.jpg")
+    with archive.catalog() as catalog:
+        object_id = catalog.list_objects(limit=1)[0].id
+        catalog.transfers.requeue(object_id, [1], tier="second")
+    (outcome,) = archive.replicate("second")
+    assert outcome.status is TransferStatus.TARGET_FAILED
+    assert not root.exists()
+    assert [(transfer.tier, transfer.version) for transfer in archive.owed(NAME) if transfer.tier == "second"] == [
+        ("second", 1),
+        ("second", 2),
+    ]
+    assert statuses(archive.replicate("second")) == ["copied", "copied"]
+
+
 def test_a_damaged_source_is_refused_and_the_good_replica_stays_as_it_is(archive: Archive) -> None:
     """A10: the damaged copy is known as such, and another source is taken."""
     archive.ingest(NAME, FILES)
