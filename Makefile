@@ -31,8 +31,8 @@ check:
 .PHONY: checks
 checks:
 	@failed=0; \
-	.venv/bin/ruff check . scripts/make-examples scripts/make-reference || failed=1; \
-	.venv/bin/ruff format --check . scripts/make-examples scripts/make-reference || failed=1; \
+	.venv/bin/ruff check . scripts/make-examples scripts/make-reference scripts/verify-ledger || failed=1; \
+	.venv/bin/ruff format --check . scripts/make-examples scripts/make-reference scripts/verify-ledger || failed=1; \
 	.venv/bin/mypy || failed=1; \
 	.venv/bin/lint-imports || failed=1; \
 	exit $$failed

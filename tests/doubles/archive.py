@@ -59,8 +59,8 @@ class Archive:
         with Catalog(self.url, wanted=self.wanted) as catalog:
             yield catalog
 
-    def ingest(self, name: str, files: Mapping[str, bytes]) -> None:
-        """Take in one package; the same name again makes a new version."""
+    def ingest(self, name: str, files: Mapping[str, bytes], *, clock: SteppingClock | None = None) -> None:
+        """Take in one package; the same name again makes a new version, later where the clock is the same."""
         package = write_package(self.folder / "deposit" / name, files)
         with self.catalog() as catalog:
             run = IngestRun(
@@ -69,7 +69,7 @@ class Archive:
                 tier=PRIMARY,
                 rules=RULES,
                 workers=1,
-                clock=SteppingClock(),
+                clock=clock or SteppingClock(),
                 stop=StopToken(),
             )
             (outcome,) = run.ingest([IngestRequest(source=package)])

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from storage_tiers.identity import IDENTITY_FILE
 from storage_tiers.object_store.client import Connection, _make_client
+from storage_tiers.object_store.names import FEATURES_KEY, README_KEY
 from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier, create_object_store
 from tests.doubles.ceph import CephServer
 
@@ -57,6 +59,25 @@ def new_tier(options: ObjectStoreOptions, clock: SteppedClock | None = None) -> 
         yield tier
     finally:
         tier.close()
+
+
+@pytest.fixture(scope="session")
+def tried_tier(ceph: CephServer) -> ObjectStoreOptions:
+    """An empty tier whose server was found out by trying, which takes most of the time of making one; to be copied."""
+    options = new_bucket(options_for(ceph))
+    with new_tier(options):
+        return options
+
+
+def copy_of(tier: ObjectStoreOptions) -> ObjectStoreOptions:
+    """A bucket of its own with the same empty tier, in one request for each of its files."""
+    options = new_bucket(tier)
+    client = raw_client(options)
+    for name in (README_KEY, FEATURES_KEY, IDENTITY_FILE):
+        key = f"{options.names.prefix}{name}"
+        client.copy_object(Bucket=options.bucket, Key=key, CopySource={"Bucket": tier.bucket, "Key": key})
+    client.close()
+    return options
 
 
 def raw_client(options: ObjectStoreOptions) -> Any:

@@ -30,6 +30,7 @@ import pytest
 PROGRAMS = ("ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "ceph", "monmaptool", "radosgw-admin", "openssl")
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 15.0
+_PARENT, _PREFIX, _OWNER = Path("/tmp"), "ceph-", "owner"  # a socket's path has room for 107 bytes
 DEVICE_BYTES = 8 << 30  # a sparse file: it takes what is written into it
 
 
@@ -82,12 +83,32 @@ def ceph_server() -> Iterator[CephServer]:
         CephFailedError: it did not start.
     """
     find_programs()
-    folder = Path(tempfile.mkdtemp(prefix="ceph-", dir="/tmp"))  # a socket's path has room for 107 bytes
+    remove_folders_of_the_dead(_PARENT)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
+    (folder / _OWNER).write_text(_identity_of_process(os.getpid()))
     try:
         with ExitStack() as daemons:
             yield _start(folder, daemons)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_folders_of_the_dead(parent: Path) -> None:
+    """Remove what servers left behind whose owner was killed; known by the owner's note, and by nothing else."""
+    for note in parent.glob(f"{_PREFIX}*/{_OWNER}"):
+        with suppress(OSError, ValueError, IndexError):
+            owner = note.read_text()
+            if owner != _identity_of_process(int(owner.split()[0])):
+                shutil.rmtree(note.parent, ignore_errors=True)
+
+
+def _identity_of_process(pid: int) -> str:
+    """The number and the moment of the start: a number alone is given to another process some day."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return f"{pid} ended"
+    return f"{pid} {fields[19]}"
 
 
 @pytest.fixture(scope="session")

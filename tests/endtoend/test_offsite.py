@@ -19,7 +19,6 @@ from tests.fixtures.catalog_rows import catalog_rows
 from tests.fixtures.command_line import CommandLine, deposit
 from tests.fixtures.offsite import PLACES, change, figures, take_in, told
 
-
 __all__ = ["small_disk"]
 
 
@@ -214,15 +213,17 @@ class TestTrouble:
         assert far("replicate", "run").code == 0
         other = CommandLine(tmp_path / "other", capsys)
         shutil.copytree(far.folder / "secrets", other.folder / "secrets")
-        other.config.write_text(far.config.read_text().replace("120000", "310000"))
+        config = far.config.read_text().replace("120000", "310000")
+        other.config.write_text(config.replace("path: second", f"path: {far.folder}/second"))
+        said = other("init")
+        assert said.code == 4
+        assert "The tier 'second' is that of another institution" in said.err
+        other.config.write_text(config)
         said = other("init")
         assert said.code == 4
         assert "The tier 'store' is that of another institution" in said.err
         assert "made for '120000', the configuration is that of '310000'" in said.err
         assert other("catalog", "rebuild", "--from", "store").code == 4
-        disk = other.config.read_text().replace("path: second", f"path: {far.folder}/second")
-        other.config.write_text(disk)
-        assert "The tier 'second' is that of another institution" in other("init").err
         assert figures(far)["store"] == (4, 4, 4)
 
     def test_a_bucket_that_was_swapped_is_told_by_whose_it_is(self, far: CommandLine, tmp_path: Path) -> None:

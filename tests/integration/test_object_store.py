@@ -35,7 +35,7 @@ from storage_tiers.object_store.tier import (
 )
 from storage_tiers.packs.encryption import Identities, Recipients
 from storage_tiers.port import PutStatus
-from tests.doubles.buckets import SteppedClock, new_bucket, new_tier, options_for, raw_client
+from tests.doubles.buckets import SteppedClock, copy_of, new_bucket, new_tier, options_for, raw_client
 from tests.doubles.ceph import CephServer
 from tests.doubles.opened_versions import InMemoryVersion, make_version
 
@@ -44,8 +44,8 @@ LARGE_BYTES = 40 << 20
 
 
 @pytest.fixture
-def options(ceph: CephServer) -> ObjectStoreOptions:
-    return new_bucket(options_for(ceph))
+def options(tried_tier: ObjectStoreOptions) -> ObjectStoreOptions:
+    return copy_of(tried_tier)
 
 
 @pytest.fixture
@@ -298,11 +298,12 @@ def test_locks_are_moved_on_before_they_end_and_only_then(locked: ObjectStoreOpt
         assert [each.ref for each in rest] == [versions[1].ref]
 
 
-def test_an_encrypted_tier_shows_nothing_and_gives_everything_back(options: ObjectStoreOptions) -> None:
+def test_an_encrypted_tier_shows_nothing_and_gives_everything_back(ceph: CephServer) -> None:
     import pyrage
 
     identity = pyrage.x25519.Identity.generate()
     recipients = Recipients.parse([str(identity.to_public())], where="test")
+    options = new_bucket(options_for(ceph))
     sealed = replace(options, recipients=recipients, identities=Identities.parse(str(identity), where="test"))
     first, large = two_versions()[0], large_version()
     with new_tier(sealed) as tier:

@@ -26,7 +26,7 @@ from storage_tiers.fixity_outcome import Depth, FixityState
 from storage_tiers.object_store import client, put
 from storage_tiers.object_store.tier import ObjectStoreOptions, ObjectStoreTier, open_object_store
 from storage_tiers.port import PutStatus
-from tests.doubles.buckets import SteppedClock, new_bucket, new_tier, options_for, raw_client
+from tests.doubles.buckets import SteppedClock, copy_of, new_tier, raw_client
 from tests.doubles.ceph import CephServer
 from tests.doubles.opened_versions import InMemoryVersion, make_version
 from tests.doubles.proxy import Answer, CutAnswer, CutRequest, DropAnswer, FlipByte, Hold, Proxy, faulty_proxy
@@ -36,11 +36,9 @@ PART_BYTES = 5 << 20  # the least that S3 allows; 16 MiB in earnest
 
 
 @pytest.fixture
-def options(ceph: CephServer) -> ObjectStoreOptions:
+def options(tried_tier: ObjectStoreOptions) -> ObjectStoreOptions:
     """A bucket with a tier in it."""
-    options = new_bucket(options_for(ceph))
-    with new_tier(options):
-        return options
+    return copy_of(tried_tier)
 
 
 @pytest.fixture

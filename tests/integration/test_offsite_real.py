@@ -222,17 +222,15 @@ def test_replaced_bytes_under_the_old_label_are_found(held: Offsite) -> None:
     ids=["secret", "access", "certificate"],
 )
 def test_a_store_that_refuses_us_or_that_we_refuse_is_told_with_what_to_do(
-    held: Offsite, secret: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], signals_restored: None
+    held: Offsite, secret: str, says: str, capsys: pytest.CaptureFixture[str], signals_restored: None
 ) -> None:
-    (tmp_path / "wrong").write_text("wrong\n")
-    changes = (
-        {f"secrets/{secret}": str(tmp_path / "wrong")} if secret else {f"    ca_file: {held.bucket.ca_file}\n": ""}
-    )
+    (held.jindang.folder / "secrets" / "another").write_text("another\n")
+    changes = {f"secrets/{secret}": "secrets/another"} if secret else {f"    ca_file: {held.bucket.ca_file}\n": ""}
     said = elsewhere(held, "refused", changes, capsys)("replicate", "run")
     assert said.code == 4
     assert says in said.err
     assert ("access_key and secret_key" if secret else "ca_file") in said.err.split("Next step: ")[1]
-    assert "wrong" not in said.err
+    assert "another" not in said.err
 
 
 def test_a_base_that_cannot_be_reached_or_refuses_our_key_is_told(

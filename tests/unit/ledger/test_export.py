@@ -1,5 +1,7 @@
 """What auditors get, checked by the stand-alone verifier in a process that cannot see Jindang."""
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -11,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from repository.errors import InvalidInputError
-from repository.ledger.checkpoint import sign_checkpoint
+from repository.ledger.checkpoint import Checkpoint, sign_checkpoint
 from repository.ledger.export import export_all, export_selection
 from repository.ledger.keys import SigningKey
 from repository.ledger.merkle import CompactRange, leaf_hash, root_of
+from repository.ledger.note import sign_note
 from repository.ledger.tree import MemoryNodes, append
 
 VERIFIER = Path(__file__).parents[3] / "scripts" / "verify-ledger"
@@ -184,6 +187,15 @@ def test_a_checkpoint_signed_by_another_proves_nothing(
     assert verify(all_of_it)[0] == OK, "a signature more is no fault"
 
 
+def test_another_text_that_the_key_has_signed_is_no_checkpoint(
+    all_of_it: Path, entries: list[bytes], verify: Verify, key: SigningKey
+) -> None:
+    text = Checkpoint(origin="other.example", size=25, root=root_of(map(leaf_hash, entries))).text()
+    (all_of_it / "checkpoint.txt").chmod(0o644)
+    (all_of_it / "checkpoint.txt").write_text(sign_note(text, key))
+    assert verify(all_of_it)[0] == WRONG
+
+
 def test_a_history_rewritten_and_signed_again_does_not_continue_an_earlier_checkpoint(
     entries: list[bytes], key: SigningKey, verify: Verify, tmp_path: Path
 ) -> None:
@@ -205,7 +217,9 @@ def test_a_history_rewritten_and_signed_again_does_not_continue_an_earlier_check
 def test_what_could_not_be_checked_is_neither_right_nor_wrong(
     all_of_it: Path, some_of_it: Path, verify: Verify, tmp_path: Path, key: SigningKey
 ) -> None:
-    for public in ("", "ledger.pub", "a+b", "a+00000000+AAAA", str(key.verifier)[:-4]):
+    short = b"\x01" + bytes(31)
+    short_key = f"a+{hashlib.sha256(b'a' + bytes([10]) + short).hexdigest()[:8]}+{base64.b64encode(short).decode()}"
+    for public in ("", "ledger.pub", "a+b", "a+00000000+AAAA", str(key.verifier)[:-4], short_key):
         assert verify(all_of_it, public=public)[0] == NOT_CHECKED
     assert verify(tmp_path / "absent")[0] == NOT_CHECKED
     assert verify(some_of_it, "--earlier", some_of_it / "checkpoint.txt")[0] == NOT_CHECKED

@@ -121,6 +121,21 @@ def test_a_recorded_hash_that_was_altered_is_told_from_an_altered_entry() -> Non
     assert "entry 3 is wrong" in history.lines()[-1]
 
 
+def test_recorded_hashes_that_no_checkpoint_confirms_are_not_believed() -> None:
+    hashes = _hashes(10)
+    now = [*hashes[:7], leaf_hash(b"another"), *hashes[8:]]
+    recorded = [*hashes[:2], leaf_hash(b"a third"), *hashes[3:]]
+    found = compare(now, _witnesses(hashes, 10), recorded=recorded).disagreements[0]
+    assert (found.first, found.last) == (1, 10)
+
+
+def test_two_checkpoints_that_contradict_each_other_are_told_also_when_both_are_refused() -> None:
+    first, second = _hashes(10), [leaf_hash(b"another"), *_hashes(9)]
+    history = compare([leaf_hash(b"a third")] * 10, [*_witnesses(first, 10), *_witnesses(second, 10)])
+    assert history.forked
+    assert len(history.disagreements) == 2
+
+
 @pytest.mark.parametrize("forked_size", [6, 10])
 def test_two_histories_signed_with_one_key_are_told(forked_size: int) -> None:
     hashes = _hashes(10)

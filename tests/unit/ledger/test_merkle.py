@@ -163,6 +163,15 @@ def test_what_cannot_be_a_proof_is_refused() -> None:
     assert not verify_consistency(root, hashes[0], old_size=3, new_size=3, proof=[])
 
 
+def test_a_proof_that_stops_below_the_root_is_refused() -> None:
+    """As if the root of a subtree were that of the tree: the sizes say that it cannot be."""
+    hashes = _hashes(4)
+    half = node_hash(hashes[0], hashes[1])
+    assert verify_inclusion(hashes[0], hashes[1:2], index=0, size=2, root=half)
+    assert not verify_inclusion(hashes[0], hashes[1:2], index=0, size=4, root=half)
+    assert not verify_consistency(half, half, old_size=2, new_size=4, proof=[])
+
+
 def test_every_tree_continues_the_empty_one() -> None:
     store = _tree(3)
     assert consistency_proof(store, 0, new_size=3) == []

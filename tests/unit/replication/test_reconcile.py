@@ -21,7 +21,7 @@ from storage_tiers.wrappers.zone_guard import ZoneGuardedTier
 from tests.doubles.archive import Archive, everywhere, flip_a_byte, memory_tier
 from tests.doubles.faulty_tier import Fault, FaultyTier
 from tests.doubles.opened_versions import make_version
-from tests.doubles.vault import uri_of
+from tests.doubles.vault import SteppingClock, uri_of
 
 NAME = "J019-WS·2015·D30-003-005"
 FILES = {"0001.jpg": b"first page" * 1000, "0002.jpg": b"second page" * 1000, "空.txt": b""}
@@ -64,6 +64,14 @@ class TamperingTier(ForwardingTier):
         return placed
 
 
+class SlowTier(ForwardingTier):
+    """Takes its time with every put, as a far one does."""
+
+    def put_version(self, source: OpenedVersion, *, stop: StopToken) -> Placed:
+        stop.wait(0.1)
+        return super().put_version(source, stop=stop)
+
+
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     """Two further tiers: a disk and one in memory."""
@@ -91,6 +99,15 @@ def test_versions_follow_each_other_and_only_new_ones_are_sent(archive: Archive)
     archive.ingest(NAME, {**FILES, "0004.jpg": b"fourth"})
     (outcome,) = archive.replicate("second")
     assert (outcome.transfer.version, outcome.status) == (3, TransferStatus.COPIED)
+
+
+def test_what_two_tiers_are_owed_of_one_object_is_sent_once_to_each(archive: Archive) -> None:
+    """Its versions alternate between the tiers in the queue; several threads must not do the same work twice."""
+    clock = SteppingClock()
+    for number in range(4):
+        archive.ingest(NAME, {**FILES, f"{number}.jpg": bytes([number]) * 1000}, clock=clock)
+    archive.others = {name: SlowTier(tier) for name, tier in archive.others.items()}  # type: ignore[arg-type]
+    assert statuses(archive.replicate(parallel=4)) == ["copied"] * 8
 
 
 def test_running_it_again_does_nothing(archive: Archive) -> None:
