@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from replication.transfer import TransferOutcome
 
 
+LEAST_MEASURED_BYTES = 64 << 20
+"""A run that brought less says nothing of how long much will take."""
+
+
 @click.group(name="replicate")
 def command() -> None:
     """Give every tier the verified copies that it is owed."""
@@ -137,6 +141,8 @@ class _Tally:
         """Tell what it came to; returns the exit code."""
         elapsed_s = self._invocation.clock.monotonic_s() - self._began_s
         for tier, copied in self._bytes.items():
+            if copied < LEAST_MEASURED_BYTES:
+                continue
             self._vault.catalog.transfers.note_rate(tier, copied / max(elapsed_s, 0.001))
         for tier, error in replication.down.items():
             explained = str(error).replace("\n", "\n  ")

@@ -129,6 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: _Server
 
+    def handle_expect_100(self) -> bool:
+        """Say at once that the body may come; else the client waits a second for it."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def _relay(self) -> None:
         fault = self.server.proxy.fault_for(self.command, self.path)
         length = int(self.headers.get("Content-Length", 0))
