@@ -102,18 +102,24 @@ def ingesting(jindang: CommandLine, *words: object) -> Iterator[subprocess.Popen
         text=True,
     )
     deadline = time.monotonic() + WAIT_S
-    while not any(
-        path.stat().st_size for path in jindang.tier.glob("extensions/jindang-staging/*/*/v1/content/data/*")
-    ):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
     try:
+        while not has_begun(jindang.tier / "extensions" / "jindang-staging"):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         yield process
     finally:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def has_begun(staging: Path) -> bool:
+    """Whether content is being written; the area comes and goes while the run clears up before it begins."""
+    try:
+        return any(path.stat().st_size for path in staging.glob("*/*/v1/content/data/*"))
+    except FileNotFoundError:
+        return False
 
 
 def workers_of(process: subprocess.Popen[str], staging: Path) -> list[int]:
