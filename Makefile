@@ -8,7 +8,7 @@ help:
 	@echo "make run     make the environment, then show Jindang at work on its examples"
 	@echo "make test    make the test environment, then run the checks and all tests"
 	@echo "make check   the checks alone: ruff, format, mypy, import-linter"
-	@echo "make bench   measure ingest against its peers, and the catalogue (about half an hour)"
+	@echo "make bench   measure ingest and sending against their peers, and the catalogue (about an hour)"
 	@echo "make lock    pin the newest allowed requirements again (needs uv)"
 	@echo "make clean   remove what was made here: environments, caches, reports"
 
@@ -40,6 +40,7 @@ checks:
 bench:
 	@scripts/bootstrap test
 	.venv/bin/python benchmarks/ingest.py --write
+	.venv/bin/python benchmarks/replicate.py --write
 	.venv/bin/python benchmarks/catalogue.py --write
 
 # setuptools, packaging and others that occur in more than one file get the same version in each.
