@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corpora import volumes_of
-from tools import OURS_BIN, PEERS_BIN, ROOT, first_line, installed, jindang_version
+from tools import OURS_BIN, PEERS_BIN, ROOT, installed, jindang_version
 
 sys.path.insert(0, str(ROOT))
 from tests.doubles.ceph import CephServer
@@ -137,6 +137,11 @@ def _prepare_rclone(*options: str) -> Callable[[Path, Path, CephServer, str], St
     return prepare
 
 
+def _rclone_version() -> str:
+    said = subprocess.run(["rclone", "version"], capture_output=True, text=True, check=True).stdout
+    return said.splitlines()[0].removeprefix("rclone ")
+
+
 def _prepare_aws(corpus: Path, work: Path, ceph: CephServer, bucket: str) -> StoreJob:
     work.mkdir(parents=True)
     argv = [str(PEERS_BIN / "aws"), "--endpoint-url", ceph.http, "s3", "sync", "--only-show-errors"]
@@ -159,13 +164,13 @@ STORE_TOOLS = [
     ),
     StoreTool(
         name="rclone copy",
-        version=first_line("rclone", "version"),
+        version=_rclone_version,
         prepare=_prepare_rclone("--transfers", "16"),
         says="`--transfers 16`",
     ),
     StoreTool(
         name="rclone copy, tuned",
-        version=first_line("rclone", "version"),
+        version=_rclone_version,
         prepare=_prepare_rclone(
             "--transfers=16", "--checkers=32", "--s3-upload-concurrency=8", "--s3-chunk-size=16M", "--fast-list"
         ),
